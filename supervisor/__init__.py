@@ -1,0 +1,1 @@
+"""Supervision on Trio: restart, watch, fail over, page. Knows no trading."""

@@ -1,0 +1,1 @@
+"""A Binance-spot venue in one process: a pure exchange engine and the server around it."""

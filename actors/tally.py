@@ -1,0 +1,155 @@
+"""What one run did, counted from the events it published, and compared with the venue's own record.
+
+Pure. `Tally` subscribes to a runtime's events. `compare` is the judge: it takes the record that the simulated
+venue kept by itself, so an engine that deceives itself is found out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from actors.messages import (
+    Fill,
+    OrderChanged,
+    OrderState,
+    PositionChanged,
+    ProtectionChanged,
+    RefusedOrder,
+)
+from supervisor.events import ChildCrashed, ChildStarted
+from supervisor.message import Message
+
+# How an order's last state reads in the venue's words. What never reached the venue has none.
+VENUE_WORDS = {
+    OrderState.FILLED: "FILLED",
+    OrderState.CANCELED: "CANCELED",
+    OrderState.EXPIRED: "EXPIRED",
+}
+
+FillKey = tuple[str, int, int]
+"""(symbol, trade id, order id)"""
+
+
+class Tally:
+    """Counts of one run. Bounded: one entry for each order and fill of the run."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, OrderState] = {}
+        self.fills: dict[FillKey, Fill] = {}
+        self.fills_twice = 0
+        self.refusals: Counter[str] = Counter()
+        self.positions: dict[str, PositionChanged] = {}
+        self.protections: dict[str, ProtectionChanged] = {}
+        self.crashes: Counter[str] = Counter()
+        self.restarts = 0
+
+    def __call__(self, event: Message) -> None:
+        match event:
+            case OrderChanged():
+                self.orders[event.client_id] = event.state
+            case Fill():
+                key = (symbol_of(event.instrument), event.trade_id, event.order_id)
+                self.fills_twice += key in self.fills
+                self.fills[key] = event
+            case RefusedOrder():
+                self.refusals[event.reason] += 1
+            case PositionChanged():
+                self.positions[event.instrument] = event
+            case ProtectionChanged():
+                self.protections[event.instrument] = event
+            case ChildCrashed():
+                self.crashes[event.name] += 1
+            case ChildStarted():
+                self.restarts += event.incarnation > 1
+            case _:
+                pass
+
+    def orders_by_state(self) -> dict[str, int]:
+        return dict(sorted(Counter(state.value for state in self.orders.values()).items()))
+
+    def fees(self) -> dict[str, Decimal]:
+        return fees_by_coin((fill.fee_coin, fill.fee) for fill in self.fills.values())
+
+
+def symbol_of(instrument: str) -> str:
+    """The venue's symbol in an instrument's name: "binance/BTCUSDT" is BTCUSDT there."""
+    return instrument.rpartition("/")[2]
+
+
+def fees_by_coin(fees: Iterable[tuple[str, Decimal]]) -> dict[str, Decimal]:
+    total: dict[str, Decimal] = {}
+    for coin, fee in fees:
+        if fee:
+            total[coin] = total.get(coin, Decimal(0)) + fee
+    return total
+
+
+class VenueFill(msgspec.Struct, frozen=True):
+    """A fill as the venue recorded it (the fields that are compared)."""
+
+    account: str
+    symbol: str
+    trade_id: int
+    order_id: int
+    client_id: str
+    side: str
+    price: Decimal
+    quantity: Decimal
+    fee: Decimal
+    fee_coin: str
+
+
+def compare(tally: Tally, record: Mapping[str, Any], account: str, prefix: str) -> list[str]:
+    """Differences between a run and the venue's record of `account`, in words; empty when they agree.
+
+    `prefix` tells our client ids from the owner's. Compared: every fill with its price, size and
+    fee; the last state of every order that the venue accepted; each order known here as accepted.
+    """
+    theirs = {
+        (fill.symbol, fill.trade_id, fill.order_id): fill
+        for fill in msgspec.convert(record["fills"], list[VenueFill], strict=False)
+        if fill.account == account and fill.client_id.startswith(prefix)
+    }
+    return [
+        *_fill_differences(tally.fills, theirs),
+        *_order_differences(tally.orders, record["orders"], account, prefix),
+        *([f"{tally.fills_twice} fills were published twice"] if tally.fills_twice else []),
+    ]
+
+
+def _fill_differences(ours: Mapping[FillKey, Fill], theirs: Mapping[FillKey, VenueFill]) -> Iterable[str]:
+    for key in sorted(theirs.keys() - ours.keys()):
+        yield f"fill {key} stands in the venue's record and not in ours"
+    for key in sorted(ours.keys() - theirs.keys()):
+        yield f"fill {key} stands in our record and not in the venue's"
+    for key in sorted(ours.keys() & theirs.keys()):
+        mine, yours = ours[key], theirs[key]
+        own = (mine.side.value, mine.price, mine.size, mine.fee, mine.fee_coin)
+        venue = (yours.side, yours.price, yours.quantity, yours.fee, yours.fee_coin)
+        if own != venue:
+            yield f"fill {key}: we booked {own}, the venue {venue}"
+
+
+def _order_differences(
+    ours: Mapping[str, OrderState], record: Iterable[Mapping[str, Any]], account: str, prefix: str
+) -> Iterable[str]:
+    theirs: dict[str, str] = {}
+    for entry in record:
+        if entry["account"] != account or not entry["client_id"].startswith(prefix):
+            continue
+        if entry["client_id"] in theirs:
+            yield f"client id {entry['client_id']} was accepted twice by the venue"
+        theirs[entry["client_id"]] = entry["status"]
+    for client_id in sorted(theirs.keys() - ours.keys()):
+        yield f"order {client_id} stands in the venue's record and not in ours"
+    for client_id, state in sorted(ours.items()):
+        word = VENUE_WORDS.get(state)
+        if word is not None and theirs.get(client_id) != word:
+            yield f"order {client_id}: we say {word}, the venue {theirs.get(client_id, 'nothing')}"
+        elif word is None and client_id in theirs and theirs[client_id] in VENUE_WORDS.values():
+            yield f"order {client_id}: we say {state.value}, the venue {theirs[client_id]}"

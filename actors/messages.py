@@ -299,6 +299,50 @@ class PositionChanged(Message, frozen=True):
     realised: Decimal
     """In quote, net of fees valued in quote."""
     fees: Decimal
+    client_id: str = ""
+    """The order whose fill this is; empty when no fill of ours caused it."""
+    booked_lots: int = 0
+    """Lots of that order booked so far: risk holds its reservation until they are in the position."""
+
+
+class PositionsWanted(Message, frozen=True):
+    """Asked of portfolio by who (re)starts; answered by `Positions`, with every fill told before in it."""
+
+    instruments: tuple[str, ...]
+
+
+class Positions(Message, frozen=True):
+    """One entry for each wanted instrument whose rules portfolio knows, flat ones included."""
+
+    positions: tuple[PositionChanged, ...]
+
+
+class PositionReport(Message, frozen=True):
+    """One instrument's line of the `PortfolioReport`; money in the instrument's quote coin."""
+
+    instrument: str
+    size_lots: int
+    dust: Decimal
+    average_price: Decimal
+    mark: Decimal | None
+    """The middle of the last book; None before the first."""
+    unrealised: Decimal
+    realised: Decimal
+    """Net of fees valued in quote."""
+    fees: Decimal
+
+
+class PortfolioReport(Message, frozen=True):
+    """Portfolio, published at most once a second: positions, P&L and fees by the coin they were paid in."""
+
+    positions: tuple[PositionReport, ...]
+    fees_by_coin: dict[str, Decimal]
+    fees_unvalued: dict[str, Decimal]
+    """Paid in a coin without a known price in quote: in no P&L figure yet."""
+    fills: int
+    adjustments: tuple[str, ...]
+    """The last places where the venue's truth overruled the fills, in words."""
+    wall_ns: int
 
 
 class ProtectionChanged(Message, frozen=True):
@@ -325,6 +369,19 @@ class Reconciled(Message, frozen=True):
     open_orders: tuple[OrderChanged, ...]
     differences: tuple[str, ...]
     """What the journal believed otherwise, in words; empty when it agreed."""
+
+
+class ReconciledWanted(Message, frozen=True):
+    """Told to orders by who (re)starts; answered by `Reconciled` as of now, once orders agrees with the venue."""
+
+
+class CancelWanted(Message, frozen=True):
+    """Strategy to orders: its resting entry is no longer wanted. A filled or unknown one is left as it is."""
+
+    intent_id: int
+    strategy: str
+    instrument: str
+    reason: str
 
 
 # --- Orders <-> venue: wishes to the trade port, the venue's words back ------------------------------------------
@@ -530,7 +587,19 @@ class OperatorCommand(Message, frozen=True):
 
     verb: Verb
     by: str
+    """"operator" or "operator:name" for a person, else the part that decided ("risk"); only a person resumes."""
     reason: str
+
+
+class CommandRefused(Message, frozen=True):
+    """Control's answer to a command that changes nothing; one that was taken is answered by `ModeChanged`."""
+
+    verb: Verb
+    reason: str
+
+
+class FlattenDone(Message, frozen=True):
+    """Orders to control: flattening has nothing left to reduce. The kill stays latched."""
 
 
 class DeskMode(enum.Enum):
@@ -551,3 +620,31 @@ class ModeChanged(Message, frozen=True):
     by: str
     reason: str
     wall_ns: int
+
+
+class ModeWanted(Message, frozen=True):
+    """Told to control by who (re)starts; answered by `ModeChanged`."""
+
+
+class EntriesForbidden(Message, frozen=True):
+    """Control to itself, so that the flag is up at once: no OPEN order may leave in any mode but RUNNING."""
+
+    lane: ClassVar[Lane] = Lane.SYSTEM
+    raises_flag: ClassVar[str | None] = "no_open"
+
+
+class EntriesAllowed(Message, frozen=True):
+    lane: ClassVar[Lane] = Lane.SYSTEM
+    lowers_flag: ClassVar[str | None] = "no_open"
+
+
+class KillLatched(Message, frozen=True):
+    """Control to itself, as above: KILLED or FLATTENING."""
+
+    lane: ClassVar[Lane] = Lane.SYSTEM
+    raises_flag: ClassVar[str | None] = "kill"
+
+
+class KillLifted(Message, frozen=True):
+    lane: ClassVar[Lane] = Lane.SYSTEM
+    lowers_flag: ClassVar[str | None] = "kill"

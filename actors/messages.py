@@ -87,7 +87,7 @@ class InstrumentRules(Message, frozen=True):
     order_types: tuple[str, ...] = ()
 
 
-class DepthDiff(Message, frozen=True):
+class DepthDiff(Message, frozen=True, kw_only=True):
     """One change of a book: update ids `first_id`..`last_id`, absolute sizes per level."""
 
     instrument: str
@@ -188,7 +188,7 @@ class StreamDown(Message, frozen=True):
 # --- Orders: strategy -> risk -> orders ---------------------------------------------------------------------
 
 
-class OrderIntent(Message, frozen=True):
+class OrderIntent(Message, frozen=True, kw_only=True):
     """A wish of a strategy (or of orders itself, for exits). `reason` is the strategy's own short word."""
 
     intent_id: int
@@ -247,7 +247,7 @@ class OrderState(enum.Enum):
 
 
 class OrderChanged(Message, frozen=True):
-    """Orders to risk, strategy and portfolio: an order is in a new state. Terminal ones release reservations."""
+    """Orders to risk, strategy and portfolio: a new state of an order. Terminal ones release reservations."""
 
     survives_restart: ClassVar[bool] = True
 
@@ -372,7 +372,7 @@ class Reconciled(Message, frozen=True):
 
 
 class ReconciledWanted(Message, frozen=True):
-    """Told to orders by who (re)starts; answered by `Reconciled` as of now, once orders agrees with the venue."""
+    """Told to orders by who (re)starts; answered by `Reconciled`, once orders agrees with the venue."""
 
 
 class CancelWanted(Message, frozen=True):
@@ -384,10 +384,10 @@ class CancelWanted(Message, frozen=True):
     reason: str
 
 
-# --- Orders <-> venue: wishes to the trade port, the venue's words back ------------------------------------------
+# --- Orders <-> venue: wishes to the trade port, the venue's words back -------------------------------------
 
 
-class PlaceOrder(Message, frozen=True):
+class PlaceOrder(Message, frozen=True, kw_only=True):
     """To the trade port. Strings are already quantised by the instrument's rules."""
 
     client_id: str
@@ -406,7 +406,7 @@ class PlaceOrder(Message, frozen=True):
     """An OPEN order: checked against the kill flag at the last moment before the bytes leave."""
 
     def undelivered(self, written: bool) -> Message:
-        """What its sender is told when the port dies: written means nobody knows; unwritten means not sent."""
+        """What its sender is told when the port dies: written means nobody knows; unwritten, not sent."""
         if written:
             return OrderOutcomeUnknown(client_id=self.client_id, reason="connection lost after sending")
         return OrderNotSent(client_id=self.client_id, reason="connection lost before sending")
@@ -587,7 +587,7 @@ class OperatorCommand(Message, frozen=True):
 
     verb: Verb
     by: str
-    """"operator" or "operator:name" for a person, else the part that decided ("risk"); only a person resumes."""
+    """"operator" or "operator:name" for a person, else the deciding part ("risk"); only a person resumes."""
     reason: str
 
 
@@ -612,7 +612,7 @@ class DeskMode(enum.Enum):
 
 
 class ModeChanged(Message, frozen=True):
-    """Control to risk, orders and status: the latched mode. Only a person's `resume` lifts kill and flatten."""
+    """Control to risk, orders, strategies: the latched mode. Only a person's `resume` lifts a kill."""
 
     lane: ClassVar[Lane] = Lane.SYSTEM
 

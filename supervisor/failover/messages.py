@@ -6,14 +6,16 @@ from supervisor.message import Message
 
 
 class Leading(Message, frozen=True):
-    """This process holds the lease. `epoch` is higher than that of every holder before it in the store `store_id`."""
+    """This process holds the lease. `epoch` is higher than that of every holder before it in the store
+    `store_id`."""
 
     store_id: str
     epoch: int
 
 
 class Fenced(Message, frozen=True):
-    """This process does not hold the lease and must send nothing; `reason` says who does, or what was lost."""
+    """This process does not hold the lease and must send nothing; `reason` says who does, or what was
+    lost."""
 
     reason: str
 

@@ -1,4 +1,5 @@
-"""What is said to a journal and by it. It keeps bytes under a kind and a key, and does not know what they mean."""
+"""What is said to a journal and by it. It keeps bytes under a kind and a key, and does not know what they
+mean."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ from supervisor.message import Message
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One thing to keep. (kind, key) is unique in a journal: appending it again changes nothing, so a replay is harmless."""
+    """One thing to keep. (kind, key) is unique in a journal: appending it again changes nothing, so a replay
+    is harmless."""
 
     kind: str
     key: str
@@ -24,7 +26,8 @@ class Append(Message, frozen=True):
     """The sender's own, to know the answer by."""
 
     def undelivered(self, written: bool) -> Message:
-        # Perhaps the commit did happen. Whoever hears this must not act on the record, so nothing is lost by saying no.
+        # Perhaps the commit did happen. Whoever hears this must not act on the record, so nothing is lost by
+        # saying no.
         return AppendFailed(token=self.token, reason="the journal is not running")
 
 
@@ -46,7 +49,8 @@ class AppendFailed(Message, frozen=True):
 
 
 class ReadBack(Message, frozen=True):
-    """Ask for everything of these kinds, oldest first; the answer is `Records`. What was appended before is in it."""
+    """Ask for everything of these kinds, oldest first; the answer is `Records`. What was appended before is
+    in it."""
 
     kinds: tuple[str, ...]
     after_seq: int = 0

@@ -40,6 +40,8 @@ class OrderKind(enum.Enum):
     POST_ONLY = "POST_ONLY"
     STOP_MARKET = "STOP_MARKET"
     STOP_LIMIT = "STOP_LIMIT"
+    OTHER = "OTHER"
+    """A kind that we never send: an order of the account's owner, reported and left alone."""
 
 
 class TimeInForce(enum.Enum):

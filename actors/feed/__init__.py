@@ -1,0 +1,1 @@
+"""Feed: one synchronised order book per instrument, proven right or declared lost."""

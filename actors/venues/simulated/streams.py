@@ -186,6 +186,11 @@ class MarketSession:
         return _result(None, request_id)
 
 
+def user_frame(name: str, event: object, combined: bool) -> bytes:
+    """A user event on the stream of a listenKey."""
+    return msgspec.json.encode({"stream": name, "data": event} if combined else event)
+
+
 def shutdown_frame(now_us: int) -> bytes:
     return msgspec.json.encode({"e": "serverShutdown", "E": now_us // 1000})
 

@@ -60,6 +60,7 @@ class Session:
         self._subscriptions: dict[int, tuple[str, int]] = {}
         self._next_subscription = 0
         self._of_session: int | None = None
+        self._closed = False
         self.malformed = 0
         self.local: dict[str, Local] = {
             "session.logon": self._logon,
@@ -73,6 +74,7 @@ class Session:
 
     def close(self) -> None:
         """The connection is gone: nothing is sent to it any more."""
+        self._closed = True
         for _, number in self._subscriptions.values():
             self._hub.unwatch(number)
         self._subscriptions.clear()
@@ -196,6 +198,9 @@ class Session:
         return {}
 
     def _begin_subscription(self, account: str) -> int:
+        if self._closed:
+            # A delayed request whose connection is gone: nobody would ever end the subscription.
+            raise VenueError(-2036, "User Data Stream subscription not active.")
         if any(account == listening for listening, _ in self._subscriptions.values()):
             raise VenueError(-2035, "User Data Stream subscription already active.")
         number, self._next_subscription = self._next_subscription, self._next_subscription + 1

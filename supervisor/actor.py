@@ -81,7 +81,7 @@ class Actor:
     @property
     def sender(self) -> Address | None:
         """Who sent the message in hand; None if it came from outside the tree."""
-        return self._life.turn.hand.sender
+        return self._life.turn.hand[1]
 
     @property
     def asker(self) -> Asker:

@@ -26,7 +26,11 @@ class TreeGaveUp(Exception):
 
 
 class Overran(Exception):
-    """Raised by the timer signal inside a handler that ran past its limit."""
+    """Raised by the timer signal inside a handler that ran past its limit, after `ran_s` seconds."""
+
+    def __init__(self, ran_s: float) -> None:
+        super().__init__(f"interrupted after {ran_s:.2f} s")
+        self.ran_s = ran_s
 
 
 class StartTimedOut(Exception):

@@ -11,7 +11,7 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from supervisor.message import Dropped, Message, Notice
 
@@ -57,12 +57,9 @@ class Address:
         return f"Address({self.name!r})"
 
 
-class Envelope(NamedTuple):
-    """A message on its way. `ask` is the id of the ask that it is the question of, or 0."""
-
-    message: Message
-    sender: Address | None
-    ask: int = 0
+# A message on its way: the message, its sender, and the id of the ask that it is the question of, or 0. A
+# bare tuple, since one is made for every message and a NamedTuple costs six times as much.
+Envelope = tuple[Message, Address | None, int]
 
 
 class Put(enum.Enum):
@@ -107,8 +104,10 @@ class Mailbox:
         return len(self.queue) + len(self.early) + len(self._latest) + len(self._drops)
 
     @property
-    def conflates(self) -> bool:
-        return bool(self._latest_keys)
+    def simple(self) -> bool:
+        """What comes in is read in the order of arrival, and nothing is ever thrown away for something
+        newer."""
+        return not self._latest_keys and self.address.overflow is Overflow.REFUSE
 
     @property
     def full(self) -> bool:
@@ -122,11 +121,11 @@ class Mailbox:
 
         `early`: it may be read while the owner is STARTING. `exempt`: the bound does not keep it out.
         """
-        kind = type(envelope.message)
+        kind = type(envelope[0])
         key_of = self._latest_keys.get(kind)
         if key_of is not None:
             # A key that is waiting keeps its place, so a busy instrument cannot push a quiet one back.
-            key = (kind, key_of(envelope.message))
+            key = (kind, key_of(envelope[0]))
             old = self._latest.get(key)
             self._latest[key] = envelope
             if old is None:
@@ -137,7 +136,7 @@ class Mailbox:
             self.early.append(envelope)
             return Put.TAKEN, None
         queue = self.queue
-        if len(queue) < self.bound or exempt or isinstance(envelope.message, Notice):
+        if len(queue) < self.bound or exempt or isinstance(envelope[0], Notice):
             queue.append(envelope)
             self.note_depth()
             return Put.TAKEN, None
@@ -160,7 +159,7 @@ class Mailbox:
         if self._drops:
             (kind, key), count = next(iter(self._drops.items()))
             del self._drops[(kind, key)]
-            return Envelope(Dropped(message_type=kind, key=key, count=count), None)
+            return Dropped(message_type=kind, key=key, count=count), None, 0
         queue = self.queue
         latest = self._latest
         if latest and (not queue or self._since_latest >= LATEST_EVERY):
@@ -174,11 +173,11 @@ class Mailbox:
 
     def put_back(self, envelope: Envelope, *, early: bool) -> None:
         """Return a message that was taken, to be the next one read."""
-        kind = type(envelope.message)
+        kind = type(envelope[0])
         key_of = self._latest_keys.get(kind)
         if key_of is not None:
             # Unless a newer one came meanwhile.
-            self._latest.setdefault((kind, key_of(envelope.message)), envelope)
+            self._latest.setdefault((kind, key_of(envelope[0])), envelope)
         elif early:
             self.early.appendleft(envelope)
         else:
@@ -187,12 +186,18 @@ class Mailbox:
     def sift(self, keep: Callable[[Envelope], bool], early: Callable[[Envelope], bool]) -> list[Envelope]:
         """Throw out, and return in order, whatever `keep` does not keep; of the rest, `early` may be read
         while STARTING."""
-        kept: list[Envelope] = []
         gone: list[Envelope] = []
-        for envelope in (*self.early, *self.queue):
-            (kept if keep(envelope) else gone).append(envelope)
-        self.early = deque(envelope for envelope in kept if early(envelope))
-        self.queue = deque(envelope for envelope in kept if not early(envelope))
+        waiting = (*self.early, *self.queue)
+        # In place: the dispatcher holds on to these queues.
+        self.early.clear()
+        self.queue.clear()
+        for envelope in waiting:
+            if not keep(envelope):
+                gone.append(envelope)
+            elif early(envelope):
+                self.early.append(envelope)
+            else:
+                self.queue.append(envelope)
         for key, envelope in list(self._latest.items()):
             if not keep(envelope):
                 gone.append(self._latest.pop(key))
@@ -211,11 +216,11 @@ class Mailbox:
     def _drop_oldest(self) -> Envelope | None:
         for index, envelope in enumerate(self.queue):
             # The runtime's own words (Down, Answer ...) are owed; a waiting question is failed by the caller.
-            if not isinstance(envelope.message, Notice):
+            if not isinstance(envelope[0], Notice):
                 del self.queue[index]
                 self.dropped += 1
                 key_of = self.address.dropped_key
-                key = (type(envelope.message).__name__, key_of(envelope.message) if key_of else None)
+                key = (type(envelope[0]).__name__, key_of(envelope[0]) if key_of else None)
                 self._drops[key] = self._drops.get(key, 0) + 1
                 return envelope
         return None

@@ -8,7 +8,7 @@ dies with it in hand.
 from __future__ import annotations
 
 import enum
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import ClassVar, Literal
 
 import msgspec
@@ -32,13 +32,15 @@ class Message(msgspec.Struct, frozen=True, tag=True, kw_only=True, gc=False):
     # on.
     survives_restart: ClassVar[bool] = False
     lane: ClassVar[Lane] = Lane.NORMAL
-    # SYSTEM messages only: the process-wide flag that telling this message raises or lowers at once, before
-    # its receiver has run. Who is about to do something that cannot be undone reads the flag last.
-    raises_flag: ClassVar[str | None] = None
-    lowers_flag: ClassVar[str | None] = None
+
+    def sets_flags(self) -> Mapping[str, bool]:
+        """SYSTEM messages only: the process-wide flags that telling this message raises (True) or lowers
+        (False) at once, before its receiver has run. Who is about to do something that cannot be undone
+        reads the flag last."""
+        return {}
 
     def undelivered(self, written: bool) -> Message | None:
-        """What to tell the sender when the port that had this message dies, is down or is not ready yet.
+        """What to tell the sender when the port that had this message dies, or has no life at the moment.
 
         `written` is False when nothing of it can have left this process, and True once the port has called
         `link.written(message)`. None (the default) says that the sender need not be told.

@@ -25,5 +25,8 @@ class Flags:
         return tuple(name for name, up in self._raised.items() if up)
 
     def told(self, message: Message) -> None:
-        """A system message was told: raise and lower what it says."""
-        self._raised.update(message.sets_flags())
+        """A system message was told: raise and lower what its class names."""
+        if message.raises_flag is not None:
+            self._raised[message.raises_flag] = True
+        if message.lowers_flag is not None:
+            self._raised[message.lowers_flag] = False

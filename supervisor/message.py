@@ -8,7 +8,7 @@ dies with it in hand.
 from __future__ import annotations
 
 import enum
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from typing import ClassVar, Literal
 
 import msgspec
@@ -33,11 +33,10 @@ class Message(msgspec.Struct, frozen=True, tag=True, kw_only=True, gc=False):
     survives_restart: ClassVar[bool] = False
     lane: ClassVar[Lane] = Lane.NORMAL
 
-    def sets_flags(self) -> Mapping[str, bool]:
-        """SYSTEM messages only: the process-wide flags that telling this message raises (True) or lowers
-        (False) at once, before its receiver has run. Who is about to do something that cannot be undone
-        reads the flag last."""
-        return {}
+    # SYSTEM messages only: the process-wide flag that telling this message raises or lowers at once, before
+    # its receiver has run. Who is about to do something that cannot be undone reads the flag last.
+    raises_flag: ClassVar[str | None] = None
+    lowers_flag: ClassVar[str | None] = None
 
     def undelivered(self, written: bool) -> Message | None:
         """What to tell the sender when the port that had this message dies, or has no life at the moment.

@@ -35,9 +35,11 @@ class SymbolConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     # NOTIONAL, in the quote asset. Binance's minimum is 5 USDT today; a desk must round up to it, never down.
     min_notional: Decimal = Decimal("5")
     max_notional: Decimal = Decimal("9000000")
-    # The older MIN_NOTIONAL filter; Binance has moved pairs to NOTIONAL, so it is off (0) unless a test wants it.
+    # The older MIN_NOTIONAL filter; Binance has moved pairs to NOTIONAL, so it is off (0) unless a test
+    # wants it.
     legacy_min_notional: Decimal = Decimal(0)
-    # Minutes over which the weighted average price of NOTIONAL and PERCENT_PRICE_BY_SIDE is taken; 0 = last price.
+    # Minutes over which the weighted average price of NOTIONAL and PERCENT_PRICE_BY_SIDE is taken; 0 = last
+    # price.
     avg_price_mins: int = 5
     # PERCENT_PRICE_BY_SIDE: how far from the average price a limit price may stand.
     bid_multiplier_up: Decimal = Decimal("5")
@@ -54,6 +56,8 @@ class SymbolConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     # TRAILING_DELTA bounds in basis points.
     min_trailing_delta: int = 10
     max_trailing_delta: int = 2000
+    # What an order carries that names no self-trade prevention mode; Binance's own default.
+    default_stp: Literal["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"] = "EXPIRE_MAKER"
     # Where the generated market starts; a recording brings its own prices.
     start_price: Decimal = Decimal("100")
 
@@ -97,7 +101,7 @@ def _symbol(
 
 
 def default_symbols() -> tuple[SymbolConfig, ...]:
-    """Four pairs with the ticks and lots that Binance lists for them; they share assets, so fees and sums can be tested."""
+    """Four pairs with Binance's ticks and lots; they share assets, so that fees and sums can be tested."""
     small = {"min_notional": Decimal("0.0001"), "max_notional": Decimal("100")}
     return (
         _symbol("BTC", "USDT", "0.01", "0.00001", "60000", "1000000", "9000"),
@@ -115,10 +119,12 @@ class AccountConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     # Binance's spot VIP 0: 10 bp both ways; the desk must earn more than it pays.
     maker_bps: Decimal = Decimal("10")
     taker_bps: Decimal = Decimal("10")
-    # Pay fees in BNB at a discount while the BNB balance suffices, as Binance's switch "use BNB for fees" does.
+    # Pay fees in BNB at a discount while the BNB balance suffices, as Binance's switch "use BNB for fees"
+    # does.
     bnb_fees: bool = False
     bnb_discount: Decimal = Decimal("0.25")
-    # Where the fee is taken when BNB is not used: what was received (Binance's rule), or always base or quote.
+    # Where the fee is taken when BNB is not used: what was received (Binance's rule), or always base or
+    # quote.
     fee_in: Literal["received", "base", "quote"] = "received"
 
     def __post_init__(self) -> None:
@@ -176,7 +182,8 @@ class VenueConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     # Public trades and one-minute candles kept for queries, per pair.
     trades_kept: int = 5000
     klines_kept: int = 1500
-    # The record judges the desk, so it may not forget: the venue stops when it is full rather than drop a line.
+    # The record judges the desk, so it may not forget: the venue stops when it is full rather than drop a
+    # line.
     record_max: int = 5_000_000
 
     def __post_init__(self) -> None:

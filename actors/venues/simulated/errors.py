@@ -1,7 +1,7 @@
 """What the venue says when it refuses: Binance's own codes and words.
 
-Source: binance-spot-api-docs, errors.md. A test that wants a refusal names the code; nothing else may be raised
-across the facade for a client's mistake.
+Source: binance-spot-api-docs, errors.md. A test that wants a refusal names the code; nothing else may be
+raised across the facade for a client's mistake.
 """
 
 from __future__ import annotations

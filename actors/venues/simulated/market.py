@@ -1,7 +1,7 @@
 """What the exchange needs of the market behind it: the liquidity and the trades of everybody else.
 
-Two of them exist: generated.py (seeded) and recording.py (replayed). Prices are integers of tick, sizes integers of
-lot; times are microseconds of the venue's clock.
+Two of them exist: generated.py (seeded) and recording.py (replayed). Prices are integers of tick, sizes
+integers of lot; times are microseconds of the venue's clock.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ MarketEvent = Levels | Print
 
 
 class Market(Protocol):
-    """Everybody else. It never sees our orders: the same seed or file gives the same events whatever we do."""
+    """Everybody else. It never sees our orders: one seed or file gives the same events whatever we do."""
 
     def begin(self, start_us: int) -> list[MarketEvent]:
         """The books at the start (one `Levels` with `reset` per pair); called once, before anything else."""

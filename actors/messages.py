@@ -161,6 +161,9 @@ class SnapshotWanted(Message, frozen=True):
     instrument: str
     levels: int = 1000
 
+    def undelivered(self, written: bool) -> Message:
+        return SnapshotFailed(instrument=self.instrument, reason="the REST port is down", retry_after_s=0.0)
+
 
 class RulesWanted(Message, frozen=True):
     """A consumer that starts asks the REST port for the rules; answered by one `InstrumentRules` each."""
@@ -185,6 +188,46 @@ class StreamDown(Message, frozen=True):
     venue: str
     instruments: tuple[str, ...]
     reason: str
+
+
+class FeedReport(Message, frozen=True):
+    """Published by each feed every few seconds; counters are of this life of the feed."""
+
+    instrument: str
+    state: str
+    """waiting, syncing, live or deepening: of the book, whoever believes it."""
+    lost: str | None
+    """Why the book must not be traded on; None while it is good."""
+    update_id: int
+    bid: float
+    ask: float
+    """0 where there is none."""
+    diffs: int
+    books: int
+    duplicates: int
+    gaps: int
+    crossed: int
+    resyncs: int
+    losses: int
+    tickers_compared: int
+    tickers_equal: int
+    snapshots_asked: int
+
+
+class StreamReport(Message, frozen=True):
+    """Published by a market port every few seconds; counters are of this life of the port."""
+
+    venue: str
+    connected: bool
+    connects: int
+    connects_failed: int
+    handovers: int
+    """Connections that were replaced by an overlapping one, without a hole."""
+    frames: int
+    frames_bad: int
+    """Refused by the codec: torn, foreign, or with an impossible number."""
+    duplicates: int
+    last_error: str | None
 
 
 # --- Orders: strategy -> risk -> orders ---------------------------------------------------------------------
@@ -357,6 +400,43 @@ class ProtectionChanged(Message, frozen=True):
     protected_lots: int
     verified_ns: int
     """wall_ns of the venue's last word on it."""
+    unprotected_ns: int = 0
+    """Time so far without enough of a stop, beyond what is allowed for placing the first; since orders'
+    start."""
+
+
+class PositionUnprotected(Message, frozen=True):
+    """Orders, published: a position had no verified stop in time, or its stop does not fill; it is being
+    sold."""
+
+    instrument: str
+    position_lots: int
+    protected_lots: int
+    reason: str
+
+
+class OrderStrayed(Message, frozen=True):
+    """Orders, published: an order with our prefix that this life does not know works at the venue. `late`:
+    it was in flight from a sender before us, and is swept; otherwise two desks send on one account."""
+
+    client_id: str
+    instrument: str
+    epoch: int
+    late: bool
+
+
+class OwnersOrders(Message, frozen=True):
+    """Orders, published after reconciling: working orders without our prefix. Reported, never touched."""
+
+    account: str
+    orders: tuple[str, ...]
+
+
+class JournalTrouble(Message, frozen=True):
+    """Orders, published: the journal does not keep what it is given; nothing is opened until it does (reason
+    "")."""
+
+    reason: str
 
 
 class Reconciled(Message, frozen=True):
@@ -544,6 +624,13 @@ class BalancesChanged(Message, frozen=True):
     venue_ns: int
 
 
+class UserStreamWanted(Message, frozen=True):
+    """Told to the trade port by who (re)starts: answered by `UserStreamUp` at once if it is up, else when it
+    is."""
+
+    account: str
+
+
 class UserStreamUp(Message, frozen=True):
     """The user stream is subscribed and acknowledged: from now on no fill is missed."""
 
@@ -600,6 +687,24 @@ class CommandRefused(Message, frozen=True):
     reason: str
 
 
+class StopTrading(Message, frozen=True):
+    """To orders, before an orderly end: open nothing more, cancel entries and, with `flatten`, sell what is
+    held. Answered (and published) by `TradingStopped` once no entry is left and, with `flatten`, all is flat
+    or dust."""
+
+    flatten: bool
+    reason: str
+
+
+class TradingStopped(Message, frozen=True):
+    """Nothing of ours that opens is left at the venue. `positions`: what is still held, in lots, dust
+    included; each stands under its stop unless it is dust."""
+
+    flat: bool
+    positions: dict[str, int]
+    reason: str
+
+
 class FlattenDone(Message, frozen=True):
     """Orders to control: flattening has nothing left to reduce. The kill stays latched."""
 
@@ -622,6 +727,13 @@ class ModeChanged(Message, frozen=True):
     by: str
     reason: str
     wall_ns: int
+
+
+class ModeNotDurable(Message, frozen=True):
+    """Control, published: the mode is in force but not in the journal; a crash would forget it. Tried again."""
+
+    mode: DeskMode
+    reason: str
 
 
 class ModeWanted(Message, frozen=True):

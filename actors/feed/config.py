@@ -51,15 +51,15 @@ class FeedConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             )
         if not self.view_levels <= self.snapshot_levels <= min(self.levels_max, 5000):
             raise ValueError(
-                f"feed: snapshot_levels {self.snapshot_levels} must lie between view_levels {self.view_levels} "
-                f"and levels_max {self.levels_max} (and Binance gives at most 5000), or the view could never be "
-                "filled"
+                f"feed: snapshot_levels {self.snapshot_levels} must lie between view_levels "
+                f"{self.view_levels} and levels_max {self.levels_max} (and Binance gives at most 5000), or "
+                "the view could never be filled"
             )
         if self.deepen_below and not self.view_levels <= self.deepen_below <= self.snapshot_levels // 2:
             raise ValueError(
                 f"feed: deepen_below {self.deepen_below} must be 0, or lie between view_levels "
-                f"{self.view_levels} and half of snapshot_levels {self.snapshot_levels}, or each snapshot would "
-                "at once ask for the next"
+                f"{self.view_levels} and half of snapshot_levels {self.snapshot_levels}, or each snapshot "
+                "would at once ask for the next"
             )
         if self.buffer_max < 100 or self.tickers_max < 1 or self.snapshots_per_minute_max < 1:
             raise ValueError(

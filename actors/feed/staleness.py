@@ -9,6 +9,7 @@ loud the other streams are.
 from __future__ import annotations
 
 from actors.feed.config import FeedConfig
+from actors.messages import BookTicker
 
 
 class Staleness:
@@ -27,10 +28,15 @@ class Staleness:
         self._ahead_ns: int | None = None
         self._ahead_id = 0
 
-    def on_diff(self, last_id: int, now_ns: int) -> None:
+    def on_diff(self, last_id: int, now_ns: int, ahead: BookTicker | None = None) -> None:
+        """`ahead`: the oldest ticker that the book has not come to. Without it, a stream that runs on but
+        lags would be forgiven with every diff."""
         self._heard_ns = now_ns
-        if last_id >= self._ahead_id:
-            self._ahead_ns = None
+        if last_id < self._ahead_id:
+            return
+        self._ahead_ns = None
+        if ahead is not None and ahead.update_id > last_id:
+            self._ahead_ns, self._ahead_id = ahead.received_ns, ahead.update_id
 
     def on_ticker(self, update_id: int, book_id: int, now_ns: int) -> None:
         self._heard_ns = now_ns

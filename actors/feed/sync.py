@@ -127,6 +127,11 @@ class BookSync:
     def wants_snapshot(self) -> bool:
         return self.state is State.SYNCING or self.state is State.DEEPENING
 
+    @property
+    def ahead(self) -> BookTicker | None:
+        """The oldest ticker that waits for the book to come to its update id."""
+        return self._tickers[0] if self._tickers else None
+
     def reaches(self, snapshot_id: int) -> bool:
         """Whether a snapshot of that last id falls among the diffs that are buffered."""
         return bool(self._buffer) and self._buffer[0].first_id <= snapshot_id <= self._buffer[-1].last_id

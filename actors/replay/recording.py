@@ -3,7 +3,7 @@
 Two formats, told apart line by line:
 - F1: `<receive time, ns since the epoch> <raw frame>` (what Nightdesk and hftbacktest write);
 - F2: `<receive time, s since the epoch>: <raw frame>`, beside `URL <-> t` (connected), `URL <- t: <frame>`
-  (sent by the client), `URL -> t: <body>` (a REST answer) and `configuration: {...}` (what cryptofeed writes).
+  (sent by the client), `URL -> t: <body>` (a REST answer), `configuration: {...}` (what cryptofeed writes).
 The format of the file around it is told by its first bytes, never by its name.
 """
 
@@ -36,7 +36,7 @@ class Kind(enum.Enum):
 
 
 class Recorded(NamedTuple):
-    """One usable line. `receive_ns` is since the Unix epoch by the recorder's clock, 0 where none is given."""
+    """One usable line. `receive_ns` is since the Unix epoch by the recorder's clock; 0 if none is given."""
 
     line: int
     receive_ns: int

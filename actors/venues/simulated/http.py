@@ -62,7 +62,7 @@ class HttpConnection:
         try:
             while True:
                 upgrade = await self._turn()
-                if upgrade is not None or self._h11.our_state is not h11.DONE:
+                if upgrade is not None or {self._h11.our_state, self._h11.their_state} != {h11.DONE}:
                     return upgrade
                 self._h11.start_next_cycle()
         except h11.RemoteProtocolError as error:
@@ -82,12 +82,17 @@ class HttpConnection:
             head = await self._event()
             if not isinstance(head, h11.Request):
                 return None
+            if sum(len(name) + len(value) for name, value in head.headers) > self._config.header_bytes_max:
+                # h11 itself refuses only a head that is too long before it is complete.
+                await self._last_word(431, f"the headers are above {self._config.header_bytes_max} bytes")
+                return None
             request = self._head(head)
             if request.headers.get("upgrade", "").lower() == "websocket":
                 refusal = self._refuse(request)
                 if refusal is None:
                     return UpgradeRequest(request, list(head.headers), self._h11.trailing_data[0])
-                await self._send(refusal)
+                if await self._body(request):
+                    await self._send(refusal)
                 return None
             if not await self._body(request):
                 return None

@@ -8,11 +8,12 @@ turned by one task, in step with the venue's clock; each connection is a task of
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import trio
 
+from actors.replay.recording import Kind, RecordingError, records
 from actors.venues.simulated import rest, streams
 from actors.venues.simulated.auth import KeyRing
 from actors.venues.simulated.clock import VenueClock
@@ -22,6 +23,7 @@ from actors.venues.simulated.errors import VenueError
 from actors.venues.simulated.exchange import Exchange, StreamEvent
 from actors.venues.simulated.faults import FaultBoard
 from actors.venues.simulated.gate import Admitted, Answer, Call, Gate, Local, Outcome
+from actors.venues.simulated.generated import GeneratedMarket
 from actors.venues.simulated.http import Ending
 from actors.venues.simulated.keys import load_keys
 from actors.venues.simulated.limits import Limits
@@ -29,6 +31,7 @@ from actors.venues.simulated.listen_keys import ListenKeys
 from actors.venues.simulated.logbook import Logbook
 from actors.venues.simulated.market import Market
 from actors.venues.simulated.record_file import RecordFile
+from actors.venues.simulated.recording import RecordedMarket
 from actors.venues.simulated.rest import HttpRequest, HttpResponse
 from actors.venues.simulated.server_config import ServerConfig
 
@@ -85,19 +88,19 @@ class VenueServer:
     ) -> None:
         self.config = config
         self.clock = clock
-        start_us = clock.now_us()
-        self.exchange = Exchange(
-            config.venue, market or _market(config), random.Random(f"{config.seed} exchange"), start_us
-        )
         self._file = (
-            RecordFile(Path(config.record_file), config.record_file_bytes_max) if config.record_file else None
+            RecordFile(config.record_file, config.record_file_bytes_max) if config.record_file else None
         )
         self.logbook = Logbook(config.requests_kept, self._file)
+        # A torn line of a recording is skipped and noted: the venue is not the judge of its input.
+        market = market or _market(config, self._on_unusable)
+        rng = random.Random(f"{config.seed} exchange")
+        self.exchange = Exchange(config.venue, market, rng, clock.now_us())
         self.faults = FaultBoard(random.Random(f"{config.seed} faults"))
         self.limits = Limits(config.venue.rate_limits, config.ban, config.sockets.connections_5m)
         self.listen_keys = ListenKeys(random.Random(f"{config.seed} listen keys"))
         if keys is None:
-            keys = load_keys(config.keys, Path(config.keys_dir), config.create_keys)
+            keys = load_keys(config.keys, config.keys_dir or Path(), config.create_keys)
         self.gate = Gate(
             config,
             self.exchange,
@@ -110,7 +113,7 @@ class VenueServer:
         )
         self.hub = streams.Hub(self._ask, lambda name: self.faults.stream_delay_us(name, clock.now_us()))
         self.connections = Connections(self)
-        token = Path(config.control_token_file).read_text().strip() if config.control_token_file else ""
+        token = config.control_token_file.read_text().strip() if config.control_token_file else ""
         accounts = tuple(account.name for account in config.venue.accounts)
         self.control = Control(
             self.exchange,
@@ -129,6 +132,9 @@ class VenueServer:
         self.connections.start(nursery)
         nursery.start_soon(self._play)
         nursery.start_soon(self._slow)
+
+    def _on_unusable(self, error: RecordingError) -> None:
+        self.logbook.note("unusable_line_of_recording", self.clock.now_us(), error=str(error))
 
     def close(self) -> None:
         if self._file is not None:
@@ -215,5 +221,19 @@ class VenueServer:
         return rest.response(outcome.answer, self.limits.used_weight(request.ip, now_us), now_us)
 
 
-def _market(config: ServerConfig) -> Market:
-    raise NotImplementedError
+def _market(config: ServerConfig, unusable: Callable[[RecordingError], None]) -> Market:
+    """The market that the config names. Raises OSError for a recording that cannot be opened."""
+    path = config.recording
+    if config.market == "generated" or path is None:
+        rng = random.Random(f"{config.seed} market")
+        return GeneratedMarket(config.venue.symbols, config.venue.generated, rng)
+
+    def messages() -> Iterator[tuple[int, bytes]]:
+        for record in records(path, unusable=unusable):
+            if record.kind in (Kind.FRAME, Kind.RESPONSE):
+                yield record.receive_ns, record.raw
+
+    with path.open("rb"):
+        # Only to fail now and not at the first event.
+        pass
+    return RecordedMarket(messages, config.venue.symbols, config.recording_end)

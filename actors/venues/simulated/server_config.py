@@ -6,6 +6,7 @@ What is traded and how the market moves is the engine's affair (config.py, here 
 from __future__ import annotations
 
 import ipaddress
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -74,10 +75,12 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     host: str = "127.0.0.1"
     port: int = 0
     market: Literal["generated", "recording"] = "generated"
-    recording: str = ""
+    recording: Path | None = None
+    # When the recording is over: its last book stays, or it begins again.
+    recording_end: Literal["quiet", "loop"] = "quiet"
     seed: int = 1
     keys: tuple[KeyConfig, ...] = ()
-    keys_dir: str = ""
+    keys_dir: Path | None = None
     # Make missing key files at the start (owner-readable only): for demos, whose desk reads the same folder.
     create_keys: bool = False
     http: HttpConfig = msgspec.field(default_factory=HttpConfig)
@@ -86,11 +89,11 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     # Binance removed listenKeys on 2026-02-20 (HTTP 410); old clients in tests may still need them.
     listen_key_legacy: bool = False
     # A file whose text must come as "Authorization: Bearer" on /control/; without one the endpoint is open.
-    control_token_file: str = ""
+    control_token_file: Path | None = None
     # The server's own record: newest requests kept in memory, and a file of JSON lines of at most so many
     # bytes.
     requests_kept: int = 100_000
-    record_file: str = ""
+    record_file: Path | None = None
     record_file_bytes_max: int = 256 * 1024 * 1024
 
     def __post_init__(self) -> None:
@@ -100,9 +103,9 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             )
         if not 0 <= self.port <= 65_535:
             raise ValueError(f"venue: port {self.port} must be in 0..65535 (0 takes a free one)")
-        if self.market == "recording" and not self.recording:
+        if self.market == "recording" and self.recording is None:
             raise ValueError('venue: market = "recording" needs `recording`, the file to play')
-        if self.keys and not self.keys_dir:
+        if self.keys and self.keys_dir is None:
             raise ValueError("venue: keys are listed, but keys_dir does not say where their files are")
         known = {account.name for account in self.venue.accounts}
         for key in self.keys:

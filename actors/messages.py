@@ -730,7 +730,7 @@ class ModeChanged(Message, frozen=True):
 
 
 class ModeNotDurable(Message, frozen=True):
-    """Control, published: the mode is in force but not in the journal; a crash would forget it. Tried again."""
+    """Control, published: the mode is in force but not in the journal: a crash would forget it."""
 
     mode: DeskMode
     reason: str

@@ -83,10 +83,10 @@ class HostBudget:
         if window is not None:
             weights.set_limit(self._account, window, limit)
 
-    def latch(self, trouble: Trouble, until_ms: int) -> None:
-        """From now on, until then, all processes of this host hold back."""
+    def latch(self, trouble: Trouble, until_ms: int, venue_ns: int) -> None:
+        """From now on, until then (venue time), all processes of this host hold back."""
         table = self._account if trouble is Trouble.ORDERS_LIMITED else self._host
-        weights.set_latch(table, Latch(trouble, until_ms))
+        weights.set_latch(table, Latch(trouble, until_ms), venue_ns // 1_000_000)
 
     def latched(self, venue_ns: int) -> Latch | None:
         """Why no request at all may be sent now."""

@@ -295,7 +295,7 @@ class TradePort:
             retry_after = dict(error.headers).get(b"retry-after", b"").decode("latin-1")
             venue_ns = self._venue_ns(link)
             until = until_ms(trouble, "", venue_ns // 1_000_000, retry_after_s=retry_after)
-            self._budget.latch(trouble, until)
+            self._budget.latch(trouble, until, venue_ns)
             self._trouble(link, trouble.value, words, until * 1_000_000 - venue_ns + link.wall_ns)
         return words
 

@@ -86,7 +86,7 @@ class Budget(Protocol):
     def take(self, use: Use, weight: int, orders: int, venue_ns: int) -> str | None: ...
     def saw_weight(self, used: int, sent_ns: int, venue_ns: int) -> None: ...
     def saw_orders(self, length_ms: int, used: int, sent_ns: int, venue_ns: int) -> None: ...
-    def latch(self, trouble: Trouble, until_ms: int) -> None: ...
+    def latch(self, trouble: Trouble, until_ms: int, venue_ns: int) -> None: ...
 
 
 class _Open(NamedTuple):
@@ -289,7 +289,7 @@ class TradeSession:
         if trouble is None:
             return []
         until = until_ms(trouble, got.words, venue_ns // 1_000_000, retry_at_ms=got.retry_at_ms)
-        self._budget.latch(trouble, until)
+        self._budget.latch(trouble, until, venue_ns)
         wall_until = until * 1_000_000 - venue_ns + wall_ns
         return [
             Told(

@@ -121,16 +121,13 @@ def set_limit(table: Table, window: int, limit: int) -> None:
         table[window + _LIMIT] = limit
 
 
-def set_latch(table: Table, held: Latch) -> None:
-    """Hold back until then; never shorter than what stands already, and a ban is not forgotten over a mere
-    limit."""
-    old = latch(table, held.until_ms - 1)
-    if old is None or old.until_ms <= held.until_ms:
-        banned = old is not None and old.trouble is Trouble.BANNED
-        table[LATCH] = _TROUBLES.index(Trouble.BANNED if banned else held.trouble)
-        table[LATCH + 1] = held.until_ms
-    elif held.trouble is Trouble.BANNED:
-        table[LATCH] = _TROUBLES.index(Trouble.BANNED)
+def set_latch(table: Table, held: Latch, at_ms: int = 0) -> None:
+    """Hold back until then; never shorter than what stands at `at_ms`, and a ban is not forgotten over a
+    mere limit."""
+    old = latch(table, at_ms)
+    banned = held.trouble is Trouble.BANNED or (old is not None and old.trouble is Trouble.BANNED)
+    table[LATCH] = _TROUBLES.index(Trouble.BANNED if banned else held.trouble)
+    table[LATCH + 1] = held.until_ms if old is None else max(held.until_ms, old.until_ms)
 
 
 def latch(table: Table, at_ms: int) -> Latch | None:

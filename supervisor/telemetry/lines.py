@@ -14,6 +14,7 @@ from loguru import logger
 
 from supervisor import events
 from supervisor.message import Message
+from supervisor.paging.messages import Paged, PageDelivered, PageFailed
 
 
 class Line(NamedTuple):
@@ -80,6 +81,15 @@ def line_of(event: Message) -> Line | None:
             )
         case events.DeadLetters():
             return Line("DEBUG", f"{event.total} dead letters so far: {_counts(event.counts)}")
+        case Paged():
+            page = event.page
+            text = "\n    ".join([f"PAGE {page.page_id}: {page.title}", *page.text.splitlines()])
+            return Line("ERROR", text)
+        case PageDelivered():
+            return Line("INFO", f"page {event.page_id} taken by {event.channel} after {event.took_s:.1f} s")
+        case PageFailed():
+            words = f"page {event.page_id} was NOT taken by {event.channel}: {event.reason}"
+            return Line("CRITICAL", words)
         case _:
             return None
 

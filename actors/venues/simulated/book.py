@@ -155,6 +155,13 @@ class Book:
         self.sent_id = first_update_id
         self.last_top: tuple[int, int, int, int] | None = None
 
+    def open(self, bids: list[tuple[int, int]], asks: list[tuple[int, int]]) -> None:
+        """Begin with this background; it counts as already told."""
+        for half, levels in ((self.bids, bids), (self.asks, asks)):
+            half.replace_background(levels)
+            half.changed.clear()
+            half.touched = False
+
     def half(self, is_buy: bool) -> HalfBook:
         return self.bids if is_buy else self.asks
 

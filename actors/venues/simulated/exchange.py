@@ -106,7 +106,8 @@ class Exchange:
         # What the background did while a pair was halted: its sizes then, applied when it opens again.
         self._held: dict[str, tuple[dict[int, int], dict[int, int]]] = {}
         for event in first_books:
-            self._play(event, start_us)
+            if isinstance(event, Levels):
+                self._listings[event.symbol].book.open(event.bids, event.asks)
         for listing in self._listings.values():
             _open_price(listing, start_us)
 

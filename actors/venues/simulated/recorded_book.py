@@ -26,6 +26,7 @@ class RecordedBook:
         self._tick_units = int(config.tick_size * _UNIT)
         self._lot_units = int(config.step_size * _UNIT)
         self.gaps = 0
+        self.off_lot = 0
         self.forget()
 
     def forget(self) -> None:
@@ -40,6 +41,9 @@ class RecordedBook:
         self._top_id = 0
         # The newest bookTicker: bid, its size, ask, its size.
         self._top: tuple[int, int, int, int] | None = None
+        # No bid is above the one, no ask below the other: spares most looks for levels that a touch proves gone.
+        self._bids_up_to = 0
+        self._asks_down_to = 0
         # Depth from before the snapshot, which may have to be joined to it.
         self._early: list[tuple[Any, int]] = []
 
@@ -75,15 +79,29 @@ class RecordedBook:
             _changes(self._asks, self._told_asks, self._touched_asks),
         )
 
+    def printed(self, price: int, size: int, is_bid: bool) -> None:
+        """A trade was told: the exchange has taken it off the level, so a size repeated afterwards is a refill."""
+        told = self._told_bids if is_bid else self._told_asks
+        left = told.get(price, 0) - size
+        if left > 0:
+            told[price] = left
+        else:
+            told.pop(price, None)
+
     def level(self, price: str, size: str, number: int) -> tuple[int, int]:
-        """Price in ticks, size in lots. Raises BadRecording for what is not on the pair's grid."""
+        """Price in ticks, size in lots. Raises BadRecording for a price that is not on the pair's grid.
+
+        A size finer than a lot does occur in real books, far from the touch; it is cut to lots and counted.
+        """
         ticks, off_tick = divmod(_units(price, number), self._tick_units)
         lots, off_lot = divmod(_units(size, number), self._lot_units)
-        if off_tick or off_lot:
+        if off_tick:
             raise BadRecording(
-                f"message {number} of the recording: {price} x {size} is not on {self.config.symbol}'s grid "
-                f"(tick {self.config.tick_size}, step {self.config.step_size}); correct the venue's symbols"
+                f"message {number} of the recording: the price {price} is not on {self.config.symbol}'s grid "
+                f"(tick {self.config.tick_size}); correct the venue's symbols"
             )
+        if off_lot:
+            self.off_lot += 1
         return ticks, lots
 
     def _snapshot(self, data: Any, number: int) -> None:
@@ -94,6 +112,8 @@ class RecordedBook:
         self._touched_bids.update(self._bids)
         self._touched_asks.update(self._asks)
         self._update_id = data.lastUpdateId
+        self._bids_up_to = max(self._bids, default=0)
+        self._asks_down_to = min(self._asks, default=0)
         early, self._early = self._early, []
         for event, event_number in early:
             self._depth(event, event_number)
@@ -120,6 +140,8 @@ class RecordedBook:
                     side[price] = size
                 else:
                     side.pop(price, None)
+        self._bids_up_to = max(self._bids, default=0)
+        self._asks_down_to = min(self._asks, default=0)
         if self._top_id > self._update_id:
             self._apply_top()
 
@@ -127,12 +149,16 @@ class RecordedBook:
         """The touch is newer than the depth: set it, and drop what it proves gone."""
         assert self._top is not None
         bid, bid_size, ask, ask_size = self._top
-        for price in [p for p in self._bids if p > bid]:
-            del self._bids[price]
-            self._touched_bids.add(price)
-        for price in [p for p in self._asks if p < ask]:
-            del self._asks[price]
-            self._touched_asks.add(price)
+        if self._bids_up_to > bid:
+            for price in [p for p in self._bids if p > bid]:
+                del self._bids[price]
+                self._touched_bids.add(price)
+        if self._asks_down_to < ask:
+            for price in [p for p in self._asks if p < ask]:
+                del self._asks[price]
+                self._touched_asks.add(price)
+        self._bids_up_to = bid
+        self._asks_down_to = ask
         self._bids[bid] = bid_size
         self._asks[ask] = ask_size
         self._touched_bids.add(bid)

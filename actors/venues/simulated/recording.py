@@ -159,6 +159,7 @@ class RecordedMarket:
     def _events(self, book: RecordedBook, symbol: str, data: _Data) -> list[MarketEvent]:
         if data.e == "trade":
             price, size = book.level(data.p, data.q, self._number)
+            book.printed(price, size, data.m)
             return [Print(self._last_us, symbol, price, size, data.m)]
         before = book.gaps
         book.take(data, self._number)

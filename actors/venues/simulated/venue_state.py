@@ -64,7 +64,7 @@ class VenueState:
         return self.ledger.wallets[account]
 
     def find_order(self, parameters: Parameters, account: str, listing: Listing) -> Order | None:
-        """The order named by `orderId`, `origClientOrderId` or both. Raises VenueError -1102 without either."""
+        """The order of `orderId`, `origClientOrderId` or both. Raises VenueError -1102 without either."""
         order_id = parameters.integer("orderId")
         client_id = parameters.client_id("origClientOrderId")
         if order_id is None and client_id is None:

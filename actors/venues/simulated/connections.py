@@ -120,7 +120,7 @@ class Connections:
     async def _run_api(self, socket: Socket, upgrade: UpgradeRequest) -> None:
         venue = self._venue
         session = wsapi.Session(venue.gate, venue.hub, socket.ip, upgrade.request.query, socket.send)
-        in_flight = trio.CapacityLimiter(venue.config.sockets.in_flight_max)
+        in_flight = trio.Semaphore(venue.config.sockets.in_flight_max)
 
         async def on_text(text: str) -> None:
             request = session.parse(text)
@@ -134,7 +134,7 @@ class Connections:
                 self._reply(socket, session, request, Outcome("answer", admitted))
             elif admitted.verdict.before_us or admitted.verdict.after_us:
                 # Delayed requests overtake each other, hold up nobody, and outlive their connection.
-                await in_flight.acquire_on_behalf_of(admitted)
+                await in_flight.acquire()
                 self._nursery.start_soon(self._late, socket, session, request, admitted, in_flight)
             else:
                 outcome = await venue.complete(admitted, session.local)
@@ -151,13 +151,13 @@ class Connections:
         session: wsapi.Session,
         request: wsapi.Request,
         admitted: Admitted,
-        in_flight: trio.CapacityLimiter,
+        in_flight: trio.Semaphore,
     ) -> None:
         try:
             outcome = await self._venue.complete(admitted, session.local)
             self._reply(socket, session, request, outcome)
         finally:
-            in_flight.release_on_behalf_of(admitted)
+            in_flight.release()
 
     def _reply(
         self, socket: Socket, session: wsapi.Session, request: wsapi.Request, outcome: Outcome

@@ -209,7 +209,10 @@ class VenueServer:
 
     async def on_http(self, request: HttpRequest) -> HttpResponse | Ending:
         if request.path.startswith("/control/"):
-            return self.control(request)
+            response = self.control(request)
+            self._poke.set()
+            self.flush()
+            return response
         call = rest.parse(request, self.config.listen_key_legacy)
         if isinstance(call, HttpResponse):
             return call

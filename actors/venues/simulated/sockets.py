@@ -52,7 +52,7 @@ class Socket:
         self._outgoing: deque[tuple[float, Event]] = deque()
         self._wake = trio.Event()
         self._scope = trio.CancelScope()
-        self._close_code: int | None = None
+        self._ending = False
         self._incoming: deque[float] = deque()
         self._parts: list[str] = []
         self._pings: deque[bytes] = deque(maxlen=16)
@@ -65,23 +65,27 @@ class Socket:
         self._put(TextMessage(data=data.decode("utf-8", "replace")), delay_us)
 
     def end(self, why: str, code: int | None) -> None:
-        """End the connection: with a close frame of that code, or cut without a word (None)."""
-        self.why, self._close_code = why, code
-        self._scope.cancel()
+        """End the connection: with a close frame after all that is queued, or cut without a word (None)."""
+        if self._ending:
+            return
+        self.why, self._ending = why, True
+        if code is None:
+            self._scope.cancel()
+        else:
+            self._last_word(CloseConnection(code=code, reason=why))
 
     async def run(self, upgrade: UpgradeRequest, on_text: OnText) -> None:
         """Carry the connection until it ends. Never raises for what a client does."""
         try:
             if not await self._accept(upgrade):
                 return
-            with trio.move_on_after(self._config.life_s) as life, self._scope:
+            with self._scope:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._read, on_text)
                     nursery.start_soon(self._write)
                     nursery.start_soon(self._ping)
-            if life.cancelled_caught:
-                self.why, self._close_code = "lived its time", 1001
-            await self._farewell()
+                    await trio.sleep(self._config.life_s)
+                    self.end("lived its time", 1001)
         except* (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError, RemoteProtocolError):
             # The client is gone, too slow to take a message, or does not speak the protocol.
             pass
@@ -113,10 +117,14 @@ class Socket:
 
     async def _on_event(self, event: Event, on_text: OnText) -> None:
         if isinstance(event, CloseConnection):
+            if self._ending:
+                self._scope.cancel()
+                return
+            self.why, self._ending = "the client closed", True
             # Once a close frame came, nothing but its answer may be sent.
             self._outgoing.clear()
-            self._put(event.response(), 0)
-            self.end("the client closed", None)
+            self._last_word(event.response())
+        if self._ending:
             return
         if not self._may_send():
             self.end("too many messages", 1008)
@@ -144,6 +152,8 @@ class Socket:
             if due > trio.current_time():
                 await trio.sleep_until(due)
             await self._deliver(self._batch())
+            if self._ending and not self._outgoing:
+                self._scope.cancel()
 
     def _batch(self) -> bytes:
         """What is due now, in one write: a burst of events costs one system call."""
@@ -184,20 +194,19 @@ class Socket:
         return len(self._incoming) <= self._config.incoming_per_s
 
     def _put(self, event: Event, delay_us: int) -> None:
+        if self._ending:
+            return
         if len(self._outgoing) >= self._config.outgoing_max:
             self.end("slow consumer", None)
             return
         self._outgoing.append((trio.current_time() + delay_us / 1e6, event))
         self._wake.set()
 
-    async def _farewell(self) -> None:
-        """The last frames: what was queued before the end, and the close frame if there is to be one."""
-        with trio.move_on_after(FAREWELL_S):
-            if self.why == "the client closed":
-                await self._deliver(self._batch())
-            elif self._close_code is not None:
-                last = CloseConnection(code=self._close_code, reason=self.why)
-                await self._deliver(self._batch() + self._ws.send(last))
+    def _last_word(self, event: Event) -> None:
+        """Queue the close frame; the writer ends the connection after it, or time does."""
+        self._outgoing.append((trio.current_time(), event))
+        self._wake.set()
+        self._scope.deadline = trio.current_time() + FAREWELL_S
 
     async def _deliver(self, data: bytes) -> None:
         with trio.fail_after(WRITE_S):

@@ -10,12 +10,11 @@ The format of the file around it is told by its first bytes, never by its name.
 from __future__ import annotations
 
 import enum
-import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, cast
+from typing import Any, BinaryIO, NamedTuple, Protocol, cast
 
 import zstandard
 
@@ -24,7 +23,7 @@ LINE_MAX = 16 * 1024 * 1024
 _GZIP = b"\x1f\x8b"
 _ZSTD = b"\x28\xb5\x2f\xfd"
 # A torn or foreign compressed file shows itself by one of these.
-_TORN = (EOFError, zlib.error, gzip.BadGzipFile, zstandard.ZstdError)
+_TORN = (EOFError, zlib.error, zstandard.ZstdError)
 
 
 class Kind(enum.Enum):
@@ -94,37 +93,52 @@ def records(
             unusable(error)
 
 
-def _opened(file: BinaryIO) -> BinaryIO:
+def _opened(file: BinaryIO) -> io.BufferedIOBase:
     magic = file.read(4)
     file.seek(0)
     if magic.startswith(_GZIP):
-        return io.BufferedReader(gzip.GzipFile(fileobj=file), 1 << 20)
+        return io.BufferedReader(_Unpacked(file, lambda: zlib.decompressobj(wbits=31)))
     if magic == _ZSTD:
-        return cast("BinaryIO", io.BufferedReader(_WholeZstd(file), 1 << 20))
-    return file
+        unpacker = zstandard.ZstdDecompressor(max_window_size=1 << 27)
+        return io.BufferedReader(_Unpacked(file, lambda: unpacker.decompressobj()))
+    return cast("io.BufferedIOBase", file)
 
 
-class _WholeZstd(io.RawIOBase):
-    """A zstandard file that notices a missing end, which the library's own reader takes for the end."""
+class _Unpacker(Protocol):
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, /) -> bytes: ...
 
-    def __init__(self, file: BinaryIO) -> None:
+
+class _Unpacked(io.RawIOBase):
+    """Gives all that can be unpacked before it says that the rest is torn. The libraries' own readers lose up
+    to a buffer of it, or take a torn file for a short one."""
+
+    def __init__(self, file: BinaryIO, unpacker: Callable[[], _Unpacker]) -> None:
         self._file = file
-        self._decompress = zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+        self._new = unpacker
+        self._unpacker = unpacker()
+        self._packed = b""
         self._left = b""
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: Any, /) -> int:
         while not self._left:
-            packed = self._file.read(1 << 16)
+            packed = self._packed or self._file.read(1 << 16)
+            self._packed = b""
             if not packed:
-                if not self._decompress.eof:
+                if not self._unpacker.eof:
                     raise EOFError("its end is missing")
                 return 0
-            if self._decompress.eof:
-                raise zstandard.ZstdError("something follows its end")
-            self._left = self._decompress.decompress(packed)
+            if self._unpacker.eof:
+                # Several packed files, one after the other, are one.
+                self._unpacker = self._new()
+            self._left = self._unpacker.decompress(packed)
+            self._packed = self._unpacker.unused_data
         count = min(len(buffer), len(self._left))
         buffer[:count] = self._left[:count]
         self._left = self._left[count:]

@@ -50,7 +50,7 @@ class Tick(Message, frozen=True):
 
 
 class RiskActor(Actor):
-    """`rests` are the REST ports by venue, which say the rules. `Book` belongs into the address's `latest`."""
+    """`rests`: the REST ports by venue, which say the rules. `Book` belongs into the address's `latest`."""
 
     def __init__(
         self,
@@ -225,11 +225,13 @@ class RiskActor(Actor):
         self._day_ask = self.ask(self._journal, ReadBack(kinds=(KIND,)), timeout_s=ASK_TIMEOUT_S)
 
     def _restore_day(self, records: Records) -> None:
-        # A record that cannot be read crashes this actor, and then its branch: without the day's start the
-        # loss limit would be a guess, and nothing may be opened on a guess.
-        self._kernel.day.restore(
-            msgspec.msgpack.decode(stored.body, type=DayRecord) for stored in records.records
-        )
+        try:
+            known = [msgspec.msgpack.decode(stored.body, type=DayRecord) for stored in records.records]
+        except msgspec.DecodeError as error:
+            # Failed closed: without the day's start the loss limit would be a guess. Exits go on.
+            self._kernel.day.unreadable = f"a record of the day cannot be read: {error}"
+            return
+        self._kernel.day.restore(known)
         self._is_day_known = True
         self._judge_day()
 

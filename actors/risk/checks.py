@@ -123,7 +123,7 @@ class RiskKernel:
                 f"{self.day.loss:.2f} lost on {self.day.day}, of {self.config.daily_loss_max}",
             )
         if not self.day.is_durable:
-            return Reason.DAY_UNKNOWN, "the start of the day is not in the journal yet"
+            return Reason.DAY_UNKNOWN, self.day.unreadable or "the start of the day is not journalled yet"
         rate = self._approved_ns
         if len(rate) == rate.maxlen and now_ns - rate[0] < self._rate_window_ns:
             return Reason.ORDER_RATE, f"{len(rate)} entries within {self.config.order_rate_window_s} s"

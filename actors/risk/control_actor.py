@@ -2,7 +2,7 @@
 takes effect once it is in the journal.
 
 What it cannot read back it takes for PAUSED. While the journal is still being read, commands restrict at
-once, and are applied again to what it says: a `pause` typed meanwhile must not undo a kill from before the crash.
+once, and are applied again to what it says: a `pause` typed meanwhile must not undo a kill from before.
 """
 
 from __future__ import annotations

@@ -43,6 +43,8 @@ class DayLoss:
         self.is_tripped = False
         # The start is on disk: without that, a crash would begin the day again at the loss.
         self.is_durable = False
+        # Why the journal's records cannot be understood; "" when they can.
+        self.unreadable = ""
 
     def restore(self, records: Iterable[DayRecord]) -> None:
         """From the journal, oldest first."""

@@ -432,6 +432,14 @@ class OwnersOrders(Message, frozen=True):
     orders: tuple[str, ...]
 
 
+class AuditDiffered(Message, frozen=True):
+    """Orders, published: the venue's balance is not what the fills come to, twice in a row; it reconciles
+    anew."""
+
+    account: str
+    difference: str
+
+
 class JournalTrouble(Message, frozen=True):
     """Orders, published: the journal does not keep what it is given; nothing is opened until it does (reason
     "")."""
@@ -622,13 +630,6 @@ class BalancesChanged(Message, frozen=True):
     account: str
     balances: tuple[Balance, ...]
     venue_ns: int
-
-
-class UserStreamWanted(Message, frozen=True):
-    """Told to the trade port by who (re)starts: answered by `UserStreamUp` at once if it is up, else when it
-    is."""
-
-    account: str
 
 
 class UserStreamUp(Message, frozen=True):

@@ -1,0 +1,387 @@
+"""Stops and exits: looks at each position as it is and sends what is missing. A loop over levels, not a
+reaction to edges: whatever was lost, refused, half done or adopted, the next look sees it.
+
+How a position ends: by the strategy's exit, by its stop, or by the exits decided here (flatten; no verified
+stop in time; a stop that the market has passed without filling it). All pass the injected exit check.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from actors.messages import (
+    ApprovedOrder,
+    OrderIntent,
+    OrderKind,
+    OrderState,
+    PositionUnprotected,
+    ProtectionChanged,
+    Purpose,
+    RefusedOrder,
+    Side,
+)
+from actors.orders.book_of_orders import Order
+from actors.orders.desk import Desk, Line, S
+from actors.orders.flatten import Slice, is_through, next_slice
+from actors.orders.protection import (
+    CancelStop,
+    Cover,
+    ReplaceStop,
+    Step,
+    exit_pieces,
+    next_steps,
+    stop_kind,
+    stop_ticks_for,
+)
+from actors.orders.quantise import Grid
+from actors.orders.sending import Sender, exit_tif
+from actors.orders.words import Words
+
+_STANDING = (OrderState.OPEN, OrderState.CANCELLING)
+
+
+class View(NamedTuple):
+    """One position and the orders over it, now. Lots."""
+
+    grid: Grid
+    position: int
+    covers: list[Cover]
+    exits: list[Order]
+    exit_lots: int  # to be sold by exits
+    verified: int  # under stops that the venue has confirmed
+
+    @property
+    def free(self) -> int:
+        """Held by no order."""
+        return self.position - self.exit_lots - sum(cover.lots for cover in self.covers)
+
+
+class Exits:
+    """Keeps every position under a stop, or sells it."""
+
+    def __init__(self, desk: Desk, sender: Sender, words: Words) -> None:
+        self._desk = desk
+        self._sender = sender
+        self._words = words
+        config = desk.config
+        self._deadline_ns = int(config.stop_deadline_s * S)
+        self._trigger_ns = int(config.trigger_wait_s * S)
+        self._pause_ns = int(config.slice_pause_s * S)
+        self._stale_ns = int(config.book_stale_s * S)
+
+    # -- the loop ----------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Look at every instrument that something happened to."""
+        touched = self._desk.touched
+        while touched:
+            # Sorted: what is sent first must not depend on the hash of a name.
+            for instrument in sorted(touched):
+                touched.discard(instrument)
+                self._react(self._desk.lines[instrument])
+
+    def tick(self) -> None:
+        """Time has passed: look at every instrument."""
+        for line in self._desk.lines.values():
+            self._desk.touch(line.instrument)
+        self.look()
+
+    def _react(self, line: Line) -> None:
+        desk = self._desk
+        if not desk.may_exit(line):
+            return
+        view = self._view(line)
+        if view is None:
+            return
+        now_ns = desk.shell.now_ns
+        self._settle_stop_price(line, view, now_ns)
+        self._keep_time(line, view, now_ns)
+        if view.position == 0 or self._is_dust(line, view, view.position):
+            line.leaving, line.tries = "", 0
+        if now_ns < line.retry_ns:
+            return
+        if self._leave(line, view, now_ns):
+            return
+        if now_ns < line.gather_ns and any(desk.known.of(line.instrument, Purpose.OPEN)):
+            return
+        for step in next_steps(view.position, view.exit_lots, view.covers, view.grid, line.stop_ticks):
+            self._send(line, self._view(line) or view, step)
+
+    def _view(self, line: Line) -> View | None:
+        desk = self._desk
+        if line.grid is None:
+            return None
+        orders = [
+            o for o in desk.known.of(line.instrument) if o.purpose is not Purpose.OPEN and o.owed is None
+        ]
+        # A stop that a live order replaces is spoken for by that order.
+        replaced = {o.replaces for o in orders if o.replaces}
+        stops = [o for o in orders if o.purpose is Purpose.PROTECT]
+        exits = [o for o in orders if o.purpose is Purpose.REDUCE]
+        covers = [
+            Cover(o.client_id, o.remaining_lots, o.stop_ticks or 0, o.state is OrderState.OPEN)
+            for o in stops
+            if o.state is not OrderState.CANCELLING and o.client_id not in replaced
+        ]
+        verified = sum(o.remaining_lots for o in stops if o.verified_wall_ns and o.state in _STANDING)
+        exit_lots = sum(o.remaining_lots for o in exits)
+        return View(line.grid, desk.position(line), covers, exits, exit_lots, verified)
+
+    def _settle_stop_price(self, line: Line, view: View, now_ns: int) -> None:
+        """Where stops go when no entry of this life has said so: as those that stand, else below the
+        market."""
+        if line.stop_ticks or not view.position:
+            return
+        standing = [cover.stop_ticks for cover in view.covers if cover.stop_ticks]
+        bid = self._bid(line, now_ns)
+        if standing:
+            line.stop_ticks = max(standing)
+        elif bid:
+            config = self._desk.config
+            ticks = view.grid.ticks_below(bid)
+            line.stop_ticks = stop_ticks_for(ticks, None, config.stop_distance_default, config.stop_distance)
+
+    def _is_dust(self, line: Line, view: View, lots: int) -> bool:
+        """Too little for the venue to take an order for. Without any price to judge by, nothing is."""
+        if not line.stop_ticks:
+            return lots < view.grid.lots_min
+        return view.grid.is_dust(lots, line.stop_ticks)
+
+    def _bid(self, line: Line, now_ns: int) -> float:
+        """The best bid of a book that is fresh; 0.0 without one."""
+        return line.bids[0][0] if line.bids and now_ns - line.book_ns <= self._stale_ns else 0.0
+
+    # -- time without a stop -----------------------------------------------------------------------
+
+    def _keep_time(self, line: Line, view: View, now_ns: int) -> None:
+        # An exit on its way to the venue sells at once: what it holds is not waiting for a stop.
+        selling = sum(o.size_lots - o.filled_lots for o in view.exits if o.may_work)
+        missing = view.position - view.verified - selling
+        clock = line.clock
+        if missing <= 0 or self._is_dust(line, view, missing):
+            if clock.running:
+                clock.covered(now_ns)
+            if view.verified:
+                line.failures = 0
+        else:
+            clock.uncovered(now_ns)
+            if not line.leaving and now_ns - clock.since_ns >= self._deadline_ns:
+                self._start_leaving(line, view, "no verified stop in time")
+        self._watch_stops(line, view, now_ns)
+        self._tell_protection(line, view, now_ns)
+
+    def is_covered(self, line: Line) -> bool:
+        """Nothing of the position waits for a stop."""
+        return not line.clock.running and not line.leaving
+
+    def is_flat(self, line: Line) -> bool:
+        """Nothing is left to sell, or too little for the venue to take, and no order waits to sell it."""
+        view = self._view(line)
+        if view is None or view.exits:
+            return False
+        if view.position == 0:
+            return not any(self._desk.known.of(line.instrument))
+        return self._is_dust(line, view, view.position)
+
+    def _watch_stops(self, line: Line, view: View, now_ns: int) -> None:
+        """A stop that the market has passed must have filled; one that has not is left behind."""
+        bid = self._bid(line, now_ns)
+        passed = any(
+            cover.open and is_through(bid, view.grid.price(cover.stop_ticks)) for cover in view.covers
+        )
+        if not passed:
+            line.through_ns = 0
+        elif not line.through_ns:
+            line.through_ns = now_ns
+        elif now_ns - line.through_ns >= self._trigger_ns and not line.leaving:
+            self._start_leaving(line, view, "the stop does not fill")
+
+    def _start_leaving(self, line: Line, view: View, reason: str) -> None:
+        line.leaving, line.tries = reason, 0
+        self._desk.shell.publish(
+            PositionUnprotected(
+                instrument=line.instrument,
+                position_lots=view.position,
+                protected_lots=view.verified,
+                reason=reason,
+            )
+        )
+
+    def _tell_protection(self, line: Line, view: View, now_ns: int) -> None:
+        standing = [
+            o
+            for o in self._desk.known.of(line.instrument, Purpose.PROTECT)
+            if o.verified_wall_ns and o.state in _STANDING
+        ]
+        stop = max(standing, key=lambda order: order.remaining_lots, default=None)
+        news = (view.position, stop and stop.client_id, stop and stop.stop_ticks, view.verified)
+        if news == line.said:
+            return
+        line.said = news
+        changed = ProtectionChanged(
+            instrument=line.instrument,
+            position_lots=view.position,
+            stop_client_id=stop.client_id if stop else None,
+            stop_ticks=stop.stop_ticks if stop else None,
+            protected_lots=view.verified,
+            verified_ns=stop.verified_wall_ns if stop else 0,
+            unprotected_ns=line.clock.counted_ns(now_ns),
+        )
+        self._desk.shell.tell(self._desk.addresses.risk, changed)
+        self._desk.shell.publish(changed)
+
+    # -- leaving -----------------------------------------------------------------------------------
+
+    def _leave(self, line: Line, view: View, now_ns: int) -> bool:
+        """Send the next part of an exit that is wanted; False if none is, or none can be sent now."""
+        reason = line.leaving or self._desk.flatten_wanted()
+        if not reason or view.exits or now_ns < line.pause_ns or view.position == 0:
+            return False
+        if self._is_dust(line, view, view.position):
+            return False
+        if view.position < line.slice_lots:
+            line.tries = 0
+        part = self._next_slice(line, view, now_ns)
+        if part is None:
+            return False
+        kind = OrderKind.MARKET if part.price_ticks is None else OrderKind.LIMIT
+        intent = self._intent(line, Purpose.REDUCE, kind, part.lots, part.price_ticks, None, reason)
+        if self._exit(line, view, intent):
+            return False
+        line.tries += 1
+        line.slice_lots = view.position
+        line.pause_ns = now_ns + self._pause_ns
+        return True
+
+    def _next_slice(self, line: Line, view: View, now_ns: int) -> Slice | None:
+        config = self._desk.config
+        bids = line.bids if self._bid(line, now_ns) else ()
+        if line.leaving == "the stop does not fill":
+            # Graded: with a limit while there is a price to go by, then across.
+            share, tries_max = 1.0, config.chase_tries if bids else 0
+        elif line.leaving:
+            share, tries_max = 1.0, 0
+        else:
+            share, tries_max = config.slice_share, config.flatten_tries
+        return next_slice(
+            view.position,
+            bids,
+            view.grid,
+            cap=config.slippage_cap,
+            share=share,
+            tries=line.tries,
+            tries_max=tries_max,
+        )
+
+    def reduce(self, approved: ApprovedOrder) -> None:
+        """The strategy's exit: takes the place of the stop, and what it leaves gets its stop back."""
+        intent = approved.intent
+        line = self._desk.lines.get(intent.instrument)
+        view = self._view(line) if line is not None and self._desk.may_exit(line) else None
+        if line is None or view is None:
+            refusal = "not_reconciled"
+        elif view.exits:
+            refusal = "exit_running"
+        elif intent.kind not in (OrderKind.LIMIT, OrderKind.MARKET):
+            # On spot an exit that rests locks the coins of its stop.
+            refusal = "exit_would_rest"
+        elif min(intent.size_lots, view.position) <= 0:
+            refusal = "no_position"
+        else:
+            refusal = self._exit(line, view, intent)
+        if refusal:
+            self._sender.refuse(approved, refusal)
+
+    def _exit(self, line: Line, view: View, intent: OrderIntent) -> str:
+        """Send an exit in pieces, each in the place of the stop that it displaces. Returns why not, or ""."""
+        lots = min(intent.size_lots, view.position)
+        pieces = exit_pieces(lots, view.free, view.covers)
+        price_ticks = intent.price_ticks or line.stop_ticks
+        if not pieces:
+            return "stop_in_flight"
+        pieces = [p for p in pieces if not price_ticks or not view.grid.is_dust(p.lots, price_ticks)]
+        if not pieces:
+            return "below_minimum"
+        displaced = {piece.replaces for piece in pieces}
+        working = view.exit_lots + sum(c.lots for c in view.covers if c.client_id not in displaced)
+        for piece in pieces:
+            part = OrderIntent(
+                intent_id=intent.intent_id,
+                strategy=intent.strategy,
+                instrument=intent.instrument,
+                side=intent.side,
+                purpose=Purpose.REDUCE,
+                kind=intent.kind,
+                tif=exit_tif(intent.kind),
+                size_lots=piece.lots,
+                price_ticks=intent.price_ticks,
+                decided_ns=intent.decided_ns,
+                reason=intent.reason,
+            )
+            refusal = self._permit(part, view.position, working, piece.replaces)
+            if refusal:
+                return refusal
+            working += piece.lots
+        return ""
+
+    # -- stops -------------------------------------------------------------------------------------
+
+    def _send(self, line: Line, view: View, step: Step) -> None:
+        if isinstance(step, CancelStop):
+            order = self._desk.known.live.get(step.client_id)
+            if order is not None:
+                self._sender.want_cancel(order, "more stops than position")
+            return
+        replaces = step.client_id if isinstance(step, ReplaceStop) else ""
+        prefers_market = self._desk.config.stop_prefers_market
+        # After a refusal the other kind is tried, whatever the reason was.
+        kind = stop_kind(view.grid, line.refused_stops, prefers_market ^ (line.failures % 2 == 1))
+        if kind is None:
+            if not line.leaving:
+                self._start_leaving(line, view, "the venue takes no stop here")
+            return
+        if not line.stop_ticks:
+            return  # no price yet; the clock runs
+        limit = None
+        if kind is OrderKind.STOP_LIMIT:
+            limit = max(1, int(line.stop_ticks * (1 - self._desk.config.stop_limit_band)))
+        intent = self._intent(line, Purpose.PROTECT, kind, step.lots, limit, line.stop_ticks, "stop")
+        working = view.exit_lots + sum(c.lots for c in view.covers if c.client_id != replaces)
+        self._permit(intent, view.position, working, replaces)
+
+    def _permit(self, intent: OrderIntent, position: int, working: int, replaces: str) -> str:
+        """Ask the exit check, then number and journal the order. Returns why not, or ""."""
+        verdict = self._desk.exit_check(intent, position, working)
+        if isinstance(verdict, RefusedOrder):
+            self._desk.shell.publish(verdict)
+            self._words.back_off(intent.instrument)
+            return verdict.reason
+        if self._sender.prepare(verdict, replaces) is None:
+            self._words.back_off(intent.instrument)
+            return "no_ids"
+        return ""
+
+    def _intent(
+        self,
+        line: Line,
+        purpose: Purpose,
+        kind: OrderKind,
+        lots: int,
+        price_ticks: int | None,
+        stop_ticks: int | None,
+        reason: str,
+    ) -> OrderIntent:
+        return OrderIntent(
+            intent_id=self._desk.next_intent_id(),
+            strategy="orders",
+            instrument=line.instrument,
+            side=Side.SELL,
+            purpose=purpose,
+            kind=kind,
+            tif=exit_tif(kind),
+            size_lots=lots,
+            price_ticks=price_ticks,
+            stop_ticks=stop_ticks,
+            decided_ns=self._desk.shell.now_ns,
+            reason=reason,
+        )

@@ -114,6 +114,9 @@ class Gate:
             "sapi.account.apiRestrictions": self._restrictions,
             "sapi.account.status": lambda _: {"data": "Normal"},
             "sapi.asset.tradeFee": self._fees,
+            # No pair here can be traded on margin.
+            "sapi.margin.allPairs": lambda _: [],
+            "sapi.margin.isolated.allPairs": lambda _: [],
         }
 
     # --- The two halves of a request's way ---------------------------------------------------------------

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from email.utils import formatdate
+from http import HTTPStatus
 from typing import Literal
 
 import h11
@@ -21,6 +22,7 @@ from actors.venues.simulated.server_config import HttpConfig
 CHUNK = 65_536
 # How long a request that is never answered keeps its connection, if the client waits that long.
 HOLD_S = 120.0
+_REASONS = {status.value: status.phrase for status in HTTPStatus}
 
 
 class Ending(msgspec.Struct, frozen=True):
@@ -141,7 +143,9 @@ class HttpConnection:
             ("content-length", str(len(response.body))),
             *response.headers,
         ]
-        data = self._h11.send(h11.Response(status_code=response.status, headers=headers)) or b""
+        reason = _REASONS.get(response.status, "")
+        head = h11.Response(status_code=response.status, headers=headers, reason=reason)
+        data = self._h11.send(head) or b""
         data += self._h11.send(h11.Data(data=response.body)) or b""
         data += self._h11.send(h11.EndOfMessage()) or b""
         with trio.fail_after(self._config.write_s):

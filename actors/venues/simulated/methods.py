@@ -140,6 +140,8 @@ _ALL = (
     Method("sapi.account.apiRestrictions", 1, "USER_DATA", engine=False),
     Method("sapi.account.status", 1, "USER_DATA", engine=False),
     Method("sapi.asset.tradeFee", 1, "USER_DATA", engine=False),
+    Method("sapi.margin.allPairs", 1, engine=False),
+    Method("sapi.margin.isolated.allPairs", 1, engine=False),
 )
 
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}
@@ -195,6 +197,8 @@ ROUTES: dict[tuple[str, str], str] = {
     ("GET", "/sapi/v1/account/apiRestrictions"): "sapi.account.apiRestrictions",
     ("GET", "/sapi/v1/account/status"): "sapi.account.status",
     ("GET", "/sapi/v1/asset/tradeFee"): "sapi.asset.tradeFee",
+    ("GET", "/sapi/v1/margin/allPairs"): "sapi.margin.allPairs",
+    ("GET", "/sapi/v1/margin/isolated/allPairs"): "sapi.margin.isolated.allPairs",
 }
 
 PATHS = frozenset(path for _, path in ROUTES)

@@ -173,6 +173,9 @@ class Runtime:
                         if dispatcher.has_work:
                             await trio.lowlevel.cancel_shielded_checkpoint()
                             continue
+                        if supervision.finished is not None:
+                            # It ended in this very turn: nothing would wake a parked loop.
+                            break
                         # Later than armed for: let it wake once too often, that is cheaper than to arm again.
                         if dispatcher.next_ns < armed_ns:
                             armed_ns = dispatcher.next_ns

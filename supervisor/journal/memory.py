@@ -74,7 +74,7 @@ class MemoryJournal(Actor):
 
     def on_append(self, message: Append) -> None:
         if not self._epoch:
-            self.reply(AppendFailed(token=message.token, reason="this process does not lead"))
+            self.reply(AppendFailed(token=message.token, reason="this process does not hold the lease"))
             return
         for answer in self._store.append([message], self._epoch, self.wall_ns):
             self.reply(answer)

@@ -76,6 +76,7 @@ class HttpServer:
             except h11.RemoteProtocolError as error:
                 refusal = json_response(error.error_status_hint, {"error": str(error)})
                 await _write(connection, stream, refusal, with_body=True)
+                await _part(stream)
                 return
             if request is None:
                 return
@@ -112,6 +113,14 @@ async def _read(connection: h11.Connection, stream: trio.SocketStream, wait_s: f
             else:
                 return None
     return None
+
+
+async def _part(stream: trio.SocketStream) -> None:
+    """Let the client read what it was told: closing at once, with its words unread, would take them back."""
+    await stream.send_eof()
+    with trio.move_on_after(1.0):
+        while await stream.receive_some(READ_BYTES):
+            pass
 
 
 async def _write(

@@ -448,9 +448,11 @@ class JournalTrouble(Message, frozen=True):
 
 
 class Reconciled(Message, frozen=True):
-    """Orders: the venue's truth was read and agreed with; OPEN orders may follow. Snapshot for risk."""
+    """Orders: the venue's truth was read and agreed with; OPEN orders may follow. Snapshot for risk.
 
-    survives_restart: ClassVar[bool] = True
+    It does not survive a restart of its receiver: a new life asks (`ReconciledWanted`), since a snapshot from
+    before may lack what was approved or filled meanwhile.
+    """
 
     account: str
     epoch: int

@@ -31,9 +31,9 @@ from actors.messages import (
     VenueTrouble,
     Verb,
 )
-from actors.risk.checks import RiskKernel
 from actors.risk.config import RiskConfig
 from actors.risk.day import KIND, DayRecord
+from actors.risk.kernel import RiskKernel
 from supervisor.actor import Actor
 from supervisor.journal.messages import Append, Appended, ReadBack, Record, Records
 from supervisor.mailbox import Address
@@ -47,6 +47,10 @@ SNAPSHOT_TICKS = 5
 
 class Tick(Message, frozen=True):
     """To itself, once a second: the day may have changed, an answer may be overdue."""
+
+
+class SnapshotDue(Message, frozen=True):
+    """To itself, once: no approval of an earlier life can be sent any more."""
 
 
 class RiskActor(Actor):
@@ -93,13 +97,15 @@ class RiskActor(Actor):
             order_window_s=self._order_window_s,
             # No earlier life can have counted up to here: 62 random bits.
             first_id=int(self.world.new_id(), 16) >> 2,
+            born_ns=self.now_ns,
         )
         for venue, rest in self._rests.items():
             wanted = tuple(name for name in self._instruments if name.startswith(f"{venue}/"))
             self.tell(rest, RulesWanted(instruments=wanted))
         self.tell(self._control, ModeWanted())
         self._ask_day()
-        self._want_snapshot()
+        # Not earlier: see `RiskKernel.on_reconciled`.
+        self.after(self._order_window_s, SnapshotDue())
         self.after(TICK_S, Tick())
         self.ready()
 
@@ -158,6 +164,8 @@ class RiskActor(Actor):
 
     def on_reconciled(self, message: Reconciled) -> None:
         asked = self._kernel.on_reconciled(message, self.now_ns)
+        if not asked:
+            return
         self._snapshot_due_in = 0
         # Answers to older questions do not count: they may lack fills that this snapshot has.
         self._positions_asks.clear()
@@ -191,6 +199,9 @@ class RiskActor(Actor):
             self._day_ask = 0
         elif failed.ask_id == self._flatten_ask:
             self._flatten_ask = 0
+
+    def on_snapshot_due(self, message: SnapshotDue) -> None:
+        self._want_snapshot()
 
     def on_tick(self, tick: Tick) -> None:
         self.after(TICK_S, tick)

@@ -9,7 +9,7 @@ dies first, what was held is let go: there may then be a hole, and the feed find
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from actors.messages import BookTicker, DepthDiff, TradeTick
 
@@ -23,11 +23,15 @@ HELD_MAX = 10_000
 class Handover:
     """Made when the new connection is opened, thrown away when the old one is closed."""
 
-    def __init__(self, instruments: Iterable[str]) -> None:
-        # A handover is over when every depth stream was seen to run on without a hole. Trades may be silent
-        # for hours, and a book ticker needs no predecessor.
-        self._to_join: set[Key] = {(DepthDiff, instrument) for instrument in instruments}
-        self._last: dict[Key, int] = {}
+    def __init__(self, instruments: Iterable[str], delivered: Mapping[Key, int]) -> None:
+        """`delivered`: the last id of each stream that the old connection has brought so far."""
+        # Over when, of every depth stream, the old connection has also brought what the new one began with: frames
+        # of one connection come in order, so whatever else it brought before that is here too. Trades may be
+        # silent for hours, and are not waited for.
+        self._to_meet: set[Key] = {(DepthDiff, instrument) for instrument in instruments}
+        self._began: dict[Key, int] = {}
+        self._old = dict(delivered)
+        self._last = dict(delivered)
         self._joined: set[Key] = set()
         self._held: dict[Key, list[MarketData]] = {}
         self._held_count = 0
@@ -36,7 +40,7 @@ class Handover:
     @property
     def is_complete(self) -> bool:
         """Nothing would be missed if the old connection were closed now."""
-        return not self._to_join
+        return not self._to_meet
 
     @property
     def is_overfull(self) -> bool:
@@ -46,40 +50,43 @@ class Handover:
     def from_old(self, message: MarketData) -> list[MarketData]:
         """What to pass on, in order."""
         key = (type(message), message.instrument)
-        if not self._passes(key, message):
-            return []
-        held = self._held.get(key)
-        if held is None:
-            return [message]
-        if _first_id(held[0]) > self._last[key] + 1:
-            return [message]
-        return [message, *self._join(key)]
+        self._old[key] = _last_id(message)
+        self._note_meeting(key)
+        passed = [message] if self._passes(key, message) else []
+        return [*passed, *self._join_if_it_follows(key)]
 
     def from_new(self, message: MarketData) -> list[MarketData]:
         """What to pass on, in order; nothing while it is held."""
         key = (type(message), message.instrument)
+        if key not in self._began:
+            self._began[key] = _last_id(message)
+            self._note_meeting(key)
         if key in self._joined or isinstance(message, BookTicker):
             return [message] if self._passes(key, message) else []
-        last = self._last.get(key)
         self._held.setdefault(key, []).append(message)
         self._held_count += 1
-        if last is None or _first_id(self._held[key][0]) > last + 1:
-            return []
-        return self._join(key)
+        return self._join_if_it_follows(key)
 
     def release(self) -> list[MarketData]:
         """The old connection is gone: everything that is held, in order within each stream."""
-        released: list[MarketData] = []
-        for key in list(self._held):
-            released += self._join(key)
-        return released
+        return [message for key in list(self._held) for message in self._join(key)]
+
+    def _join_if_it_follows(self, key: Key) -> list[MarketData]:
+        held, last = self._held.get(key), self._last.get(key)
+        if not held or last is None or _first_id(held[0]) > last + 1:
+            return []
+        return self._join(key)
 
     def _join(self, key: Key) -> list[MarketData]:
-        held = self._held.pop(key, [])
+        held = self._held.pop(key)
         self._held_count -= len(held)
         self._joined.add(key)
-        self._to_join.discard(key)
         return [message for message in held if self._passes(key, message)]
+
+    def _note_meeting(self, key: Key) -> None:
+        began = self._began.get(key)
+        if began is not None and self._old.get(key, -1) >= began:
+            self._to_meet.discard(key)
 
     def _passes(self, key: Key, message: MarketData) -> bool:
         """Whether it says something new; notes that it did."""

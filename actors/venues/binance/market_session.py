@@ -13,9 +13,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 
-from actors.messages import StreamDown, StreamReport, StreamUp, TradeTick
+from actors.messages import DepthDiff, StreamDown, StreamReport, StreamUp, TradeTick
 from actors.venues.binance import names
-from actors.venues.binance.handover import Handover, MarketData
+from actors.venues.binance.handover import Handover, Key, MarketData
 from actors.venues.binance.market_codec import (
     Acknowledged,
     CodecError,
@@ -88,8 +88,10 @@ class MarketSession:
         self._next: _Connection | None = None
         self._handover: Handover | None = None
         self._merging_since_s = 0.0
-        # The highest trade id passed on, so that a trade counts once whichever connection repeats it.
+        # The last ids passed on: a trade counts once whichever connection repeats it, and a handover must know
+        # where the old connection stands.
         self._trades: dict[str, int] = {}
+        self._diffs: dict[str, int] = {}
         self._bad: deque[float] = deque(maxlen=config.frames_bad_max)
         self._report_s = 0.0
         self._connects = self._connects_failed = self._handovers = 0
@@ -124,8 +126,12 @@ class MarketSession:
         handover = self._handover
         if handover is None:
             # The way of nearly every frame.
-            if type(message) is not TradeTick or self._is_new_trade(message):
-                self.messages.append(message)
+            kind = type(message)
+            if kind is DepthDiff:
+                self._diffs[message.instrument] = message.last_id
+            elif kind is TradeTick and not self._is_new_trade(message):
+                return
+            self.messages.append(message)
             return
         is_old = connection is self._main
         self._pass(handover.from_old(message) if is_old else handover.from_new(message))
@@ -133,9 +139,12 @@ class MarketSession:
             self._merge(now_s)
 
     def _pass(self, messages: Iterable[MarketData]) -> None:
-        self.messages += (
-            message for message in messages if type(message) is not TradeTick or self._is_new_trade(message)
-        )
+        for message in messages:
+            if isinstance(message, DepthDiff):
+                self._diffs[message.instrument] = message.last_id
+            elif isinstance(message, TradeTick) and not self._is_new_trade(message):
+                continue
+            self.messages.append(message)
 
     def _is_new_trade(self, trade: TradeTick) -> bool:
         if trade.trade_id <= self._trades.get(trade.instrument, -1):
@@ -253,7 +262,9 @@ class MarketSession:
         self._next = _Connection(self._number, now_s)
         self.actions.append(Open(self._number, self._url))
         if self._main is not None:
-            self._handover = Handover(self._instruments)
+            delivered: dict[Key, int] = {(DepthDiff, each): at for each, at in self._diffs.items()}
+            delivered.update({(TradeTick, each): at for each, at in self._trades.items()})
+            self._handover = Handover(self._instruments, delivered)
 
     def _prove(self, connection: _Connection, now_s: float) -> None:
         """Whether it now counts: listed, and heard."""
@@ -322,6 +333,7 @@ class MarketSession:
         else:
             # A venue that has lost its state may begin its ids anew.
             self._trades.clear()
+            self._diffs.clear()
             self.messages.append(self._down(reason))
             self._reconnects.failed(now_s)
         self._end_handover()

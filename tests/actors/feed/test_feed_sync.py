@@ -151,6 +151,13 @@ def test_a_ticker_that_the_book_comes_to_must_show_its_best_levels() -> None:
     assert (sync.counts.compared, sync.counts.equal) == (2, 1)
 
 
+@pytest.mark.parametrize("ask", [(101.5, 1.0), (101.0, 1.5)])
+def test_a_ticker_is_compared_in_price_and_size_of_both_sides(ask: tuple[float, float]) -> None:
+    sync = live(10)
+    assert sync.on_ticker(ticker(10, (99.0, 1.0), (101.0, 1.0))) is Step.NOTHING
+    assert sync.on_ticker(ticker(10, (99.0, 1.0), ask)) is Step.MISMATCH
+
+
 def test_a_ticker_that_the_book_jumps_over_proves_nothing() -> None:
     sync = live(10)
     sync.on_ticker(ticker(11, (1.0, 1.0)))

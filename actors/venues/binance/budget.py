@@ -84,7 +84,10 @@ class HostBudget:
             weights.set_limit(self._account, window, limit)
 
     def latch(self, trouble: Trouble, until_ms: int, venue_ns: int) -> None:
-        """From now on, until then (venue time), all processes of this host hold back."""
+        """From now on, until then (venue time), all processes of this host hold back. Maintenance holds
+        nothing back: exits and questions go on trying."""
+        if trouble is Trouble.MAINTENANCE:
+            return
         table = self._account if trouble is Trouble.ORDERS_LIMITED else self._host
         weights.set_latch(table, Latch(trouble, until_ms), venue_ns // 1_000_000)
 

@@ -66,6 +66,7 @@ RULINGS: dict[int, Ruling] = {
     -2038: _REJECTED,
     -2039: _REJECTED,
 }
+_MAINTENANCE = (-1008, -1016)
 # -11xx: a malformed request never reaches the matching engine.
 _MALFORMED = range(-1199, -1099)
 
@@ -85,7 +86,8 @@ def rule(status: int, code: int | None, words: str) -> Ruling:
     if status >= 500:
         # Whatever the body says: "execution status is UNKNOWN and could have been a success".
         return Ruling(
-            Outcome.UNKNOWN, Trouble.MAINTENANCE if status == 503 or code in (-1008, -1016) else None
+            Outcome.UNKNOWN,
+            Trouble.MAINTENANCE if code in _MAINTENANCE or (status, code) == (503, None) else None,
         )
     if code is None:
         if status == 429:

@@ -122,7 +122,8 @@ class TradePort:
 
         wire = self._wire
         if wire is None:
-            refused = Answered(request, asker, not_sent(request, f"not connected ({session.state.value})"))
+            held = self._budget.latched(self._venue_ns(link))
+            refused = Answered(request, asker, not_sent(request, str(held or "not connected")))
         else:
             try:
                 await wire.send_text(make)

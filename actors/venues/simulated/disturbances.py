@@ -22,16 +22,17 @@ class Disturbances:
     The exchange asks the second half of this class at the places where a fault can act.
     """
 
-    def __init__(self, emit_raw: Callable[[str, str, bytes], None], now_us: Callable[[], int]) -> None:
+    def __init__(self, emit_raw: Callable[[str, str, bytes], None], accepted: Callable[[], int]) -> None:
         self._emit_raw = emit_raw
-        self._now_us = now_us
+        # How many orders the venue has accepted: times can be equal, counts cannot.
+        self._accepted = accepted
         self.clear()
 
     # --- the switches
 
     def hide_orders(self, account: str | None, until_us: int) -> None:
         """Orders accepted from now on are unknown to queries until then; streams and cancels know them."""
-        self._hide[account or _ALL] = (self._now_us(), until_us)
+        self._hide[account or _ALL] = (self._accepted(), until_us)
 
     def duplicate_fills(self, account: str | None, count: int) -> None:
         """Send the next `count` fill reports (executionReport, x=TRADE) twice."""
@@ -85,9 +86,9 @@ class Disturbances:
 
     # --- what the exchange asks
 
-    def hides(self, account: str, accepted_us: int, now_us: int) -> bool:
-        """Whether a query may not yet know an order that was accepted then."""
-        return any(since <= accepted_us and now_us < until for since, until in _both(self._hide, account))
+    def hides(self, account: str, number: int, now_us: int) -> bool:
+        """Whether a query may not yet know the order that was accepted as this number."""
+        return any(since < number and now_us < until for since, until in _both(self._hide, account))
 
     def repeats(self, account: str) -> bool:
         """Whether this fill report is sent twice; counts down."""

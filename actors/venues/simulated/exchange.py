@@ -90,14 +90,14 @@ class Exchange:
     def __init__(self, config: VenueConfig, market: Market, rng: random.Random, start_us: int) -> None:
         self._market = market
         self._now_us = start_us
-        self.disturbances = Disturbances(self._emit_raw, lambda: self._now_us)
+        shelf = Shelf([symbol.symbol for symbol in config.symbols], rng)
+        self.disturbances = Disturbances(self._emit_raw, lambda: shelf.accepted)
         self._publisher = Publisher(self.disturbances, config.depth_interval_ms * 1000)
         first_books = market.begin(start_us)
         self._listings = {
             symbol.symbol: _list(Pair(symbol), market, rng, config) for symbol in config.symbols
         }
         self._ledger = Ledger(config.accounts, self._in_bnb, start_us)
-        shelf = Shelf(list(self._listings), rng)
         self.record = Record(self._ledger, config.record_max)
         life = Lifecycle(self._listings, self._ledger, shelf, self.record, self._publisher)
         self._state = VenueState(

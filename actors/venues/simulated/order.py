@@ -28,6 +28,7 @@ class Order:
         "iceberg",
         "list",
         "locked",
+        "number",
         "order_id",
         "pair",
         "prevented",
@@ -59,6 +60,8 @@ class Order:
         self.type = kind
         self.client_id = client_id
         self.order_id = -1
+        # The how-many-th order of the whole venue it is.
+        self.number = 0
         self.tif = "GTC"
         self.price = 0
         self.stop_price = 0

@@ -169,7 +169,7 @@ def nothing(_venue: VenueState, _account: str, parameters: Parameters, _now_us: 
 
 
 def _is_hidden(venue: VenueState, order: Order, now_us: int) -> bool:
-    return venue.disturbances.hides(order.account, order.time_us, now_us)
+    return venue.disturbances.hides(order.account, order.number, now_us)
 
 
 def _span(parameters: Parameters) -> tuple[int | None, int | None]:

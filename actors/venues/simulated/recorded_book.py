@@ -41,7 +41,8 @@ class RecordedBook:
         self._top_id = 0
         # The newest bookTicker: bid, its size, ask, its size.
         self._top: tuple[int, int, int, int] | None = None
-        # No bid is above the one, no ask below the other: spares most looks for levels that a touch proves gone.
+        # No bid is above the one, no ask below the other: spares most looks for levels that a touch proves
+        # gone.
         self._bids_up_to = 0
         self._asks_down_to = 0
         # Depth from before the snapshot, which may have to be joined to it.

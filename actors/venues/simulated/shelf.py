@@ -22,6 +22,8 @@ class Shelf:
         self._by_client: dict[tuple[str, str, str], Order] = {}
         self._lists_by_client: dict[tuple[str, str], OrderList] = {}
         self._rng = rng
+        # Orders accepted so far, of all pairs and accounts.
+        self.accepted = 0
 
     def client_id(self) -> str:
         """An id for an order or a cancel whose sender named none: 22 letters and digits."""
@@ -33,6 +35,8 @@ class Shelf:
         book = self.orders[symbol]
         order.order_id = len(book) + 1
         book[order.order_id] = order
+        self.accepted += 1
+        order.number = self.accepted
         key = (order.account, symbol)
         self._open.setdefault(key, {})[order.order_id] = order
         self._mine.setdefault(key, []).append(order)

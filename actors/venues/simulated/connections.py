@@ -49,16 +49,17 @@ class Connections:
                 return
             if venue.faults.unreachable(venue.clock.now_us()):
                 return
-            self._open += 1
             try:
                 ip: str = stream.socket.getpeername()[0]
+            except OSError:
+                # The peer was gone before it could be named.
+                return
+            self._open += 1
+            try:
                 connection = HttpConnection(stream, ip, venue.config.http, venue.on_http, self._refuse_socket)
                 upgrade = await connection.run()
                 if upgrade is not None:
                     await self._on_socket(stream, upgrade)
-            except OSError:
-                # The peer was gone before it could be named.
-                pass
             finally:
                 self._open -= 1
 
@@ -125,6 +126,7 @@ class Connections:
         async def on_text(text: str) -> None:
             request = session.parse(text)
             if isinstance(request, bytes):
+                venue.logbook.note("not_a_request", venue.clock.now_us(), ip=socket.ip)
                 socket.send(request)
                 if session.malformed >= wsapi.MALFORMED_MAX:
                     socket.end("disconnected", 1008)

@@ -50,6 +50,11 @@ class RequestFault(Fault, frozen=True, kw_only=True, tag_field="kind"):
     account: str | None = None
     count: int | None = None
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.count is not None and self.count < 1:
+            raise ValueError(f"count {self.count} must be 1 or more")
+
 
 class Latency(RequestFault, frozen=True, kw_only=True, tag="latency"):
     """Wait between `min_s` and `max_s`: before matching (the timing rule is applied again after it) or
@@ -58,6 +63,11 @@ class Latency(RequestFault, frozen=True, kw_only=True, tag="latency"):
     min_s: float
     max_s: float | None = None
     when: Literal["before", "after"] = "before"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 <= self.min_s <= (self.min_s if self.max_s is None else self.max_s) <= 3600:
+            raise ValueError(f"min_s {self.min_s} and max_s {self.max_s} must be in 0..3600, in this order")
 
 
 class Drop(RequestFault, frozen=True, kw_only=True, tag="drop"):
@@ -141,6 +151,11 @@ class LateFills(Fault, frozen=True, kw_only=True, tag="late_fills"):
     delay_s: float
     account: str | None = None
     for_s: float | None = 10.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not 0 < self.delay_s <= 3600:
+            raise ValueError(f"delay_s {self.delay_s} must be above 0 and at most 3600")
 
 
 class SequenceGap(Fault, frozen=True, kw_only=True, tag="sequence_gap"):
@@ -307,7 +322,7 @@ class FaultBoard:
 
     def _wait_us(self, fault: Latency) -> int:
         top_s = fault.min_s if fault.max_s is None else fault.max_s
-        return int(self._rng.uniform(fault.min_s, max(top_s, fault.min_s)) * SECOND_US)
+        return int(self._rng.uniform(fault.min_s, top_s) * SECOND_US)
 
     def _use(self, entry: _Entry) -> None:
         if entry.left is not None:

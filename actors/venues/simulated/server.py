@@ -48,8 +48,10 @@ class RunningVenue:
 
     def __init__(self, server: VenueServer, port: int) -> None:
         self.port = port
-        self.url = f"http://{server.config.host}:{port}"
-        self.ws_url = f"ws://{server.config.host}:{port}"
+        host = server.config.host
+        where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.url = f"http://{where}"
+        self.ws_url = f"ws://{where}"
         self.server = server
         self.exchange = server.exchange
         self.control = server.control
@@ -215,6 +217,8 @@ class VenueServer:
             return response
         call = rest.parse(request, self.config.listen_key_legacy)
         if isinstance(call, HttpResponse):
+            now_us, status = self.clock.now_us(), call.status
+            self.logbook.note("not_an_endpoint", now_us, verb=request.verb, path=request.path, status=status)
             return call
         outcome = await self.answer(call)
         self.flush()

@@ -103,6 +103,10 @@ def test_the_board_is_bounded() -> None:
         '{"kind":"server_error","code":-2010}',
         '{"kind":"server_error","status":404}',
         '{"kind":"drop","for_s":-1}',
+        '{"kind":"drop","count":0}',
+        '{"kind":"latency","min_s":2,"max_s":1}',
+        '{"kind":"latency","min_s":-1}',
+        '{"kind":"late_fills","delay_s":0}',
     ],
 )
 def test_a_fault_that_does_not_exist_is_refused(text: str) -> None:

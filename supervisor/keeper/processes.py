@@ -10,7 +10,8 @@ import os
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,7 +30,7 @@ class ProcessDied(Exception):
     """A child process ended, and was not asked to; says how, and where its words are."""
 
 
-class ChildProcess:
+class Process:
     """One running child. Get it from `start`; end it with `stop`, also after it died."""
 
     def __init__(self, name: str, process: trio.Process, line: socket.socket, output: Path | None) -> None:
@@ -37,6 +38,8 @@ class ChildProcess:
         self._process = process
         self._stream = trio.SocketStream(trio.socket.from_stdlib_socket(line))
         self._output = output
+        self.announced = ""
+        """The words that it said when it was ready."""
 
     @property
     def pid(self) -> int:
@@ -51,7 +54,8 @@ class ChildProcess:
             if not part or len(heard) > LINE_BYTES_MAX:
                 raise ProcessDied(await self._how_it_ended())
             heard += part
-        return heard.decode().rstrip("\n")
+        self.announced = heard.decode().rstrip("\n")
+        return self.announced
 
     async def wait(self) -> None:
         """Wait for its end, which nobody asked for: raises ProcessDied."""
@@ -87,7 +91,7 @@ class ChildProcess:
 
 async def start(
     name: str, args: Sequence[str], *, env: Mapping[str, str] | None = None, output: Path | None = None
-) -> ChildProcess:
+) -> Process:
     """Start `args` (a program with its path, and arguments). `env` is added to ours.
 
     Its output goes to the file `output` (mode 0600, appended to), or to our standard error. Raises OSError if
@@ -100,7 +104,34 @@ async def start(
     except BaseException:
         ours.close()
         raise
-    return ChildProcess(name, process, ours, output)
+    return Process(name, process, ours, output)
+
+
+@asynccontextmanager
+async def started(
+    name: str,
+    args: Sequence[str],
+    *,
+    announces: bool = True,
+    within_s: float = 10.0,
+    env: Mapping[str, str] | None = None,
+    output: Path | None = None,
+) -> AsyncIterator[Process]:
+    """A child for the length of a block, ready when the block begins (`announces`) and ended after it.
+
+    Raises ProcessDied, within the block's beginning, if it ends or is not ready `within_s` seconds after its
+    start.
+    """
+    process = await start(name, args, env=env, output=output)
+    try:
+        if announces:
+            with trio.move_on_after(within_s) as waiting:
+                await process.ready()
+            if waiting.cancelled_caught:
+                raise ProcessDied(f"process {name} (pid {process.pid}) was not ready within {within_s:g} s")
+        yield process
+    finally:
+        await process.stop()
 
 
 async def _open(

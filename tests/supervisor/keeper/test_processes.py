@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from supervisor.keeper.processes import ChildProcess, ProcessDied, ProcessPort, start
+from supervisor.keeper.processes import Process, ProcessDied, ProcessPort, start, started
 from supervisor.mailbox import Address
 from supervisor.runtime import Runtime, run
 from supervisor.spec import Branch, Child, Strategy
@@ -28,7 +28,7 @@ while True:
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + GOOD
 
 
-async def begin(code: str, **how: object) -> ChildProcess:
+async def begin(code: str, **how: object) -> Process:
     return await start("child", [sys.executable, "-c", code], **how)  # type: ignore[arg-type]
 
 
@@ -83,6 +83,19 @@ async def test_a_killed_child_is_named_with_its_signal() -> None:
 async def test_a_program_that_is_not_there_is_an_error_at_once(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="nowhere"):
         await start("child", [str(tmp_path / "nowhere")])
+
+
+async def test_a_block_gets_a_child_that_is_ready_and_leaves_none_behind() -> None:
+    with trio.fail_after(10):
+        async with started("child", [sys.executable, "-c", GOOD]) as child:
+            assert child.announced == "port 4711" and is_alive(child.pid)
+        assert not is_alive(child.pid)
+
+
+async def test_a_child_that_is_never_ready_is_given_up_and_ended() -> None:
+    with trio.fail_after(10), pytest.raises(ProcessDied, match=r"not ready within 0\.2 s"):
+        async with started("child", [sys.executable, "-c", "import time; time.sleep(60)"], within_s=0.2):
+            pass
 
 
 PARENT = f"""

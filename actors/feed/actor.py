@@ -75,12 +75,12 @@ class FeedActor(Actor):
     # -- the tick -----------------------------------------------------------------------------------------
 
     def on_diff(self, diff: DepthDiff) -> None:
-        sync = self._sync
+        sync, now_ns = self._sync, self.now_ns
         step = sync.on_diff(diff)
-        self._staleness.on_diff(diff.last_id, self.now_ns, sync.ahead)
+        self._staleness.on_diff(diff.last_id, now_ns, sync.ahead)
         self._venue_ns = diff.venue_ns
         if step is Step.CHANGED:
-            if self._lost is None or self._staleness.verdict(self.now_ns) is None:
+            if self._lost is None or self._staleness.verdict(now_ns) is None:
                 self._tell_book(diff.received_ns)
         elif step is Step.GAP:
             self._lose(f"gap before update {diff.first_id}")

@@ -89,6 +89,10 @@ class Step(enum.Enum):
     EXHAUSTED = "exhausted"  # no longer live
 
 
+# Looked up for every message; by its class a member costs 50 ns.
+_SYNCING, _LIVE, _DEEPENING = State.SYNCING, State.LIVE, State.DEEPENING
+
+
 class Counts:
     """Since the machine was made. `compared`: book tickers that were waiting when the book came to their
     update id (and any other that contradicted it); `equal`: those that showed the book's best levels."""
@@ -121,11 +125,11 @@ class BookSync:
 
     @property
     def is_live(self) -> bool:
-        return self.state is State.LIVE or self.state is State.DEEPENING
+        return self.state is _LIVE or self.state is _DEEPENING
 
     @property
     def wants_snapshot(self) -> bool:
-        return self.state is State.SYNCING or self.state is State.DEEPENING
+        return self.state is _SYNCING or self.state is _DEEPENING
 
     @property
     def ahead(self) -> BookTicker | None:
@@ -139,7 +143,7 @@ class BookSync:
     def on_diff(self, diff: DepthDiff) -> Step:
         """CHANGED, CROSSED, MISMATCH, GAP or EXHAUSTED; NOTHING if it was only buffered, or a duplicate."""
         self.counts.diffs += 1
-        if not self.is_live:
+        if self.state is not _LIVE and self.state is not _DEEPENING:
             return self._keep(diff)
         if diff.last_id <= self.update_id and not (self._fresh and diff.last_id == self.update_id):
             self.counts.duplicates += 1
@@ -249,8 +253,8 @@ class BookSync:
             self.counts.crossed += 1
             return Step.CROSSED
         deepen_below = config.deepen_below
-        if deepen_below and (self.state is State.DEEPENING or not book.knows(deepen_below)):
-            if self.state is State.LIVE:
+        if deepen_below and (self.state is _DEEPENING or not book.knows(deepen_below)):
+            if self.state is _LIVE:
                 self._move(Event.THIN)
             self._buffer.append(diff)
             if not book.knows(config.view_levels):

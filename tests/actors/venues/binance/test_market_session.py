@@ -341,10 +341,9 @@ def test_a_quiet_market_does_not_hold_the_old_connection_for_ever() -> None:
     pump.frame(1, depth(5), SHUTDOWN)
     pump.open(2)
     pump.frame(2, listed(2), book_ticker(9))
-    for update_id in range(10, 20):
+    for update_id in range(10, 22):
         pump.frame(1, book_ticker(update_id))
         pump.wait(1)
-    pump.wait(1)
     assert pump.closed == [Close(1, "replaced")]
     pump.frame(2, depth(6))
     assert pump.depths == [5, 6]

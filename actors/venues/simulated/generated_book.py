@@ -161,7 +161,8 @@ class PairBook:
         if len(keys) > self._levels + 10:
             for _ in range(10):
                 side.set(keys[0] * side.sign, 0, changes)
-        elif len(keys) < self._levels:
+        # A fast market clears many levels at once; the far end grows back at once too.
+        for _ in range(self._levels - len(keys)):
             price = (keys[0] - self._step()) * side.sign
             if price > 0:
                 side.set(price, self._size(len(keys), 0.0), changes)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from engine_desk import Desk, rich
 
+from actors.venues.simulated.errors import VenueError
+
 
 def replace(desk: Desk, order: dict, mode: str, **changes: object) -> dict:
     params = {
@@ -17,7 +19,7 @@ def replace(desk: Desk, order: dict, mode: str, **changes: object) -> dict:
 def refused(desk: Desk, order: dict, mode: str, **changes: object):
     try:
         return replace(desk, order, mode, **changes)
-    except Exception as refusal:
+    except VenueError as refusal:
         return refusal
 
 

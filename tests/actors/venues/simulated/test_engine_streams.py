@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from decimal import Decimal
+from itertools import pairwise
 
 from engine_desk import BTC, START_US, Desk, busy
 
@@ -151,7 +152,7 @@ def test_klines_are_whole_contiguous_and_agree_with_the_trades():
     exchange.advance(now)
     minutes = exchange.call("klines", None, {"symbol": "BTCUSDT", "interval": "1m", "limit": "1000"}, now)
     assert len(minutes) == 30 + 3
-    assert all(later[0] - earlier[0] == 60_000 for earlier, later in zip(minutes, minutes[1:], strict=False))
+    assert all(later[0] - earlier[0] == 60_000 for earlier, later in pairwise(minutes))
     for row in minutes:
         low, high = Decimal(row[3]), Decimal(row[2])
         assert low <= Decimal(row[1]) <= high and low <= Decimal(row[4]) <= high

@@ -79,6 +79,7 @@ class LeasePort:
                     link.reply(held)
 
     def _tell_all(self, link: PortLink, message: Leading | Fenced) -> None:
+        link.publish(message)
         for owner in self._owners:
             link.tell(owner, message)
 

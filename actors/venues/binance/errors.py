@@ -109,7 +109,7 @@ def rule(status: int, code: int | None, words: str) -> Ruling:
 _BAN_DEFAULT_MS = 120_000
 _LIMIT_DEFAULT_MS = 60_000
 _MAINTENANCE_MS = 5_000
-_UNTIL_MAX_MS = 3 * 86_400_000 + 3_600_000
+UNTIL_MAX_MS = 3 * 86_400_000 + 3_600_000
 
 
 def until_ms(
@@ -132,7 +132,7 @@ def until_ms(
         candidates.append(now_ms + int(retry_after_s) * 1000)
     if found := _BANNED_UNTIL.search(words):
         candidates.append(int(found[1]))
-    sound = [at for at in candidates if now_ms < at <= now_ms + _UNTIL_MAX_MS]
+    sound = [at for at in candidates if now_ms < at <= now_ms + UNTIL_MAX_MS]
     if sound:
         return max(sound)
     return now_ms + (_BAN_DEFAULT_MS if trouble is Trouble.BANNED else _LIMIT_DEFAULT_MS)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import enum
 from typing import NamedTuple, Protocol
 
-from actors.venues.binance.errors import Trouble
+from actors.venues.binance.errors import UNTIL_MAX_MS, Trouble
 
 
 class Use(enum.Enum):
@@ -121,7 +121,7 @@ def set_limit(table: Table, window: int, limit: int) -> None:
         table[window + _LIMIT] = limit
 
 
-def set_latch(table: Table, held: Latch, at_ms: int = 0) -> None:
+def set_latch(table: Table, held: Latch, at_ms: int) -> None:
     """Hold back until then; never shorter than what stands at `at_ms`, and a ban is not forgotten over a
     mere limit."""
     old = latch(table, at_ms)
@@ -131,9 +131,10 @@ def set_latch(table: Table, held: Latch, at_ms: int = 0) -> None:
 
 
 def latch(table: Table, at_ms: int) -> Latch | None:
-    """What holds requests back at `at_ms`, if anything does."""
+    """What holds requests back at `at_ms`, if anything does. One that would outlast the longest ban was set
+    by another clock, and holds nothing."""
     kind, until_ms = table[LATCH], table[LATCH + 1]
-    if at_ms >= until_ms or not 0 < kind < len(_TROUBLES):
+    if not 0 < until_ms - at_ms <= UNTIL_MAX_MS or not 0 < kind < len(_TROUBLES):
         return None
     trouble = _TROUBLES[kind]
     assert trouble is not None

@@ -113,10 +113,10 @@ def test_the_venues_count_corrects_ours_upwards_and_only_within_its_minute() -> 
 
 def test_a_ban_holds_everything_and_an_order_limit_holds_orders_only() -> None:
     budget = Budget()
-    weights.set_latch(budget.account, Latch(Trouble.ORDERS_LIMITED, NOON_MS + 10_000))
+    weights.set_latch(budget.account, Latch(Trouble.ORDERS_LIMITED, NOON_MS + 10_000), NOON_MS)
     assert "orders_limited" in str(budget.take(Use.SAFETY, orders=1))
     assert budget.take(Use.SAFETY) is None
-    weights.set_latch(budget.host, Latch(Trouble.BANNED, NOON_MS + 120_000))
+    weights.set_latch(budget.host, Latch(Trouble.BANNED, NOON_MS + 120_000), NOON_MS)
     for use in Use:
         assert "banned until" in str(budget.take(use))
         assert budget.take(use, at_ms=NOON_MS + 120_000) is None
@@ -124,18 +124,24 @@ def test_a_ban_holds_everything_and_an_order_limit_holds_orders_only() -> None:
 
 def test_a_ban_is_never_shortened_nor_renamed() -> None:
     table = [0] * weights.COLUMNS
-    weights.set_latch(table, Latch(Trouble.BANNED, NOON_MS + 120_000))
-    weights.set_latch(table, Latch(Trouble.RATE_LIMITED, NOON_MS + 1_000))
+    weights.set_latch(table, Latch(Trouble.BANNED, NOON_MS + 120_000), NOON_MS)
+    weights.set_latch(table, Latch(Trouble.RATE_LIMITED, NOON_MS + 1_000), NOON_MS)
     assert weights.latch(table, NOON_MS) == Latch(Trouble.BANNED, NOON_MS + 120_000)
-    weights.set_latch(table, Latch(Trouble.RATE_LIMITED, NOON_MS + 180_000))
+    weights.set_latch(table, Latch(Trouble.RATE_LIMITED, NOON_MS + 180_000), NOON_MS)
     assert weights.latch(table, NOON_MS) == Latch(Trouble.BANNED, NOON_MS + 180_000)
 
 
 def test_an_old_ban_does_not_turn_a_later_limit_into_a_ban() -> None:
     table = [0] * weights.COLUMNS
-    weights.set_latch(table, Latch(Trouble.BANNED, NOON_MS + 1_000))
+    weights.set_latch(table, Latch(Trouble.BANNED, NOON_MS + 1_000), NOON_MS)
     weights.set_latch(table, Latch(Trouble.RATE_LIMITED, NOON_MS + 600_000), NOON_MS + 500_000)
     assert weights.latch(table, NOON_MS + 550_000) == Latch(Trouble.RATE_LIMITED, NOON_MS + 600_000)
+
+
+def test_a_latch_set_by_a_clock_that_was_years_off_does_not_hold_for_years() -> None:
+    table = [0] * weights.COLUMNS
+    weights.set_latch(table, Latch(Trouble.BANNED, NOON_MS + 400 * 86_400_000), NOON_MS)
+    assert weights.latch(table, NOON_MS) is None
 
 
 def test_the_limits_that_the_venue_states_replace_the_defaults(shared: HostBudget) -> None:

@@ -14,10 +14,11 @@ from typing import Any
 import msgspec
 
 from actors.messages import (
+    FeedReport,
     Fill,
     OrderChanged,
     OrderState,
-    PositionChanged,
+    PortfolioReport,
     ProtectionChanged,
     RefusedOrder,
 )
@@ -43,23 +44,32 @@ class Tally:
         self.fills: dict[FillKey, Fill] = {}
         self.fills_twice = 0
         self.refusals: Counter[str] = Counter()
-        self.positions: dict[str, PositionChanged] = {}
+        self.intents: set[int] = set()
+        self.portfolio: PortfolioReport | None = None
         self.protections: dict[str, ProtectionChanged] = {}
         self.crashes: Counter[str] = Counter()
         self.restarts = 0
+        # Books told so far, by instrument: of the lives before, and of the last report of this one.
+        self._books: dict[str, tuple[int, int]] = {}
 
     def __call__(self, event: Message) -> None:
         match event:
             case OrderChanged():
                 self.orders[event.client_id] = event.state
+                self.intents.add(event.intent_id)
             case Fill():
                 key = (symbol_of(event.instrument), event.trade_id, event.order_id)
                 self.fills_twice += key in self.fills
                 self.fills[key] = event
             case RefusedOrder():
                 self.refusals[event.reason] += 1
-            case PositionChanged():
-                self.positions[event.instrument] = event
+                self.intents.add(event.intent_id)
+            case PortfolioReport():
+                self.portfolio = event
+            case FeedReport():
+                before, last = self._books.get(event.instrument, (0, 0))
+                # A counter that went back is that of a new life.
+                self._books[event.instrument] = (before + last if event.books < last else before, event.books)
             case ProtectionChanged():
                 self.protections[event.instrument] = event
             case ChildCrashed():
@@ -68,6 +78,10 @@ class Tally:
                 self.restarts += event.incarnation > 1
             case _:
                 pass
+
+    @property
+    def books(self) -> int:
+        return sum(before + last for before, last in self._books.values())
 
     def orders_by_state(self) -> dict[str, int]:
         return dict(sorted(Counter(state.value for state in self.orders.values()).items()))

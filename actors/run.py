@@ -1,0 +1,180 @@
+"""`nightdesk run`: the desk from its config to its summary, with its own exchange beside it where the config says so.
+
+The simulated exchange is a process of its own, as a real one would be: it survives our crashes, and its record is
+what the summary is compared with.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import trio
+
+from actors.engine import Engine
+from actors.messages import TradingStopped
+from actors.orders.client_ids import PREFIX
+from actors.settings import Settings, read
+from actors.summary import Summary, summarise, words
+from actors.tally import Tally
+from actors.view import show
+from supervisor.keeper import processes
+from supervisor.report import TreeReport
+from supervisor.telemetry import logs
+
+VENUE_START_S = 30.0
+RECORD_TIMEOUT_S = 20.0
+LOG_FILE = "log.jsonl"
+VENUE_LOG_FILE = "venue.log"
+
+
+def run_desk(
+    config: Path,
+    *,
+    for_s: float | None = None,
+    summary: Path | None = None,
+    recording: Path | None = None,
+    overrides: Sequence[str] = (),
+    view: bool = True,
+) -> int:
+    """Run until SIGINT, SIGTERM or `for_s` seconds; the exit code is 1 where the run disagrees with the venue's
+    record. Raises ConfigError or SecretError before anything has started, StartFailed or TreeGaveUp after."""
+    asked = [*overrides, *([f"simulated.recording={recording.resolve()}"] if recording is not None else [])]
+    settings = read(config, asked)
+    settings.desk.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    drawn = view and sys.stdout.isatty()
+    log = settings.log
+    if drawn and log.file is None:
+        # The view has the terminal; what would be printed is kept beside the journal.
+        log = msgspec.structs.replace(log, file=settings.desk.state_dir / LOG_FILE)
+    writing = logs.start(log, terminal=not drawn)
+    try:
+        run = Run(config, asked, settings, for_s=for_s, shown=view)
+        done = trio.run(run.main, restrict_keyboard_interrupt_to_checkpoints=True)
+    finally:
+        writing.stop()
+    if summary is not None:
+        summary.write_bytes(msgspec.json.format(msgspec.json.encode(done), indent=2) + b"\n")
+    return 1 if isinstance(done.agrees, list) else 0
+
+
+class Run:
+    """One run of one desk, and of the exchange beside it if there is one."""
+
+    def __init__(
+        self, config: Path, asked: Sequence[str], settings: Settings, *, for_s: float | None, shown: bool
+    ) -> None:
+        self._config = config
+        self._asked = asked
+        self._settings = settings
+        self._for_s = for_s
+        self._shown = shown
+        self._tally = Tally()
+
+    async def main(self) -> Summary:
+        with trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
+            async with self._venue():
+                return await self._trade(signals)
+
+    @contextlib.asynccontextmanager
+    async def _venue(self) -> AsyncIterator[None]:
+        """Our own exchange, if the config has one; [venue] then points at it."""
+        if self._settings.simulated is None:
+            yield
+            return
+        command = [sys.executable, "-m", "actors", "venue", str(self._config)]
+        for each in self._asked:
+            command += ["--set", each]
+        output = self._settings.desk.state_dir / VENUE_LOG_FILE
+        venue = await processes.start("venue", command, output=output)
+        try:
+            with trio.fail_after(VENUE_START_S):
+                port = int(await venue.ready())
+            self._settings = at_venue(self._settings, port)
+            yield
+        finally:
+            await venue.stop()
+
+    async def _trade(self, signals: AsyncIterator[int]) -> Summary:
+        engine = Engine(self._settings, (self._tally,))
+        stopped: TradingStopped | None = None
+        tree: TreeReport | None = None
+        async with trio.open_nursery() as nursery:
+            over = trio.Event()
+            runtime = await nursery.start(engine.run, over.set)
+            if self._shown:
+                nursery.start_soon(show, engine.view)
+            reason = await self._wait(signals, over)
+            if reason:
+                stopped = await engine.stop(reason)
+            tree = runtime.tree()
+            await over.wait()
+            nursery.cancel_scope.cancel()
+        record, counts = await self._record()
+        result = summarise(
+            self._tally,
+            tree,
+            pages=engine.pager.pages,
+            account=self._settings.venue.account,
+            prefix=PREFIX,
+            record=record,
+            counts=counts,
+        )
+        sys.stdout.write(words(result, stopped))
+        return result
+
+    async def _wait(self, signals: AsyncIterator[int], over: trio.Event) -> str:
+        """Why to stop; empty if the tree ended by itself."""
+        reason = ""
+
+        async def heard() -> None:
+            nonlocal reason
+            async for number in signals:
+                reason = signal.Signals(number).name
+                nursery.cancel_scope.cancel()
+                return
+
+        async def ended() -> None:
+            await over.wait()
+            nursery.cancel_scope.cancel()
+
+        with trio.move_on_after(self._for_s if self._for_s is not None else float("inf")) as timer:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(heard)
+                nursery.start_soon(ended)
+        return f"after {self._for_s:g} s" if timer.cancelled_caught and self._for_s is not None else reason
+
+    async def _record(self) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+        """The record of our own exchange, and its counts of our account; None where the exchange is not ours."""
+        if self._settings.simulated is None:
+            return None, None
+        account = self._settings.venue.account
+        async with httpx.AsyncClient(
+            base_url=self._settings.venue.rest_url, timeout=RECORD_TIMEOUT_S
+        ) as client:
+            record = (await client.get("/control/record")).raise_for_status().json()
+            summary = (await client.get("/control/summary")).raise_for_status().json()
+        return record, summary["accounts"][account]
+
+
+def at_venue(settings: Settings, port: int) -> Settings:
+    """The settings with [venue] pointed at our own exchange on a loopback port, with the keys that it made."""
+    assert settings.simulated is not None
+    keys = settings.simulated.keys_dir
+    assert keys is not None
+    key = settings.simulated.keys[0].name
+    venue = msgspec.structs.replace(
+        settings.venue,
+        rest_url=f"http://127.0.0.1:{port}",
+        stream_url=f"ws://127.0.0.1:{port}",
+        ws_api_url=f"ws://127.0.0.1:{port}/ws-api/v3",
+        api_key=f"file:{keys / f'{key}.api_key'}",
+        api_secret=f"file:{keys / f'{key}.private.pem'}",
+    )
+    return msgspec.structs.replace(settings, venue=venue)

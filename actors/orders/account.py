@@ -21,7 +21,8 @@ from actors.orders.words import Words
 # The venue's clock stamps trades, ours stamps sends: a trade this much older than a send may still be its
 # own.
 _STAMP_SLACK_NS = 2 * S
-# Two parts that count the same fills differ for a moment at every fill; a reading for each would eat the budget.
+# Two parts that count the same fills differ for a moment at every fill; a reading for each would eat the
+# budget.
 _SUSPECT_NS = 10 * S
 
 
@@ -41,6 +42,7 @@ class Account:
         self._audit_s = int(desk.config.audit_s * S)
         self._grace_ns = int(desk.config.fills_grace_s * S)
         self._lost_ns = int(desk.config.account_lost_s * S)
+        self._pause_ns = int(desk.config.tick_s * S)
         self._retry_wait_ns = int(desk.config.account_retry_s * S)
 
     def ask_if_due(self) -> None:
@@ -53,7 +55,14 @@ class Account:
         self._asked_ns = now_ns
         self._asked_wall_ns = desk.shell.wall_ns
         self._missing_ns = 0
-        since = {line.instrument: min(line.trades) for line in desk.lines.values() if line.trades}
+        # Not from the last booked one: a fill can be missing that is older. Absent, the venue gives its
+        # recent ones.
+        looks_far = any(order.fills_missing for order in desk.known.live.values())
+        since = {
+            line.instrument: min(line.trades)
+            for line in desk.lines.values()
+            if len(line.trades) == line.trades.maxlen and not looks_far
+        }
         desk.shell.tell(
             desk.addresses.rest,
             QueryAccount(account=desk.seat.account, instruments=desk.seat.instruments, trades_since=since),
@@ -98,7 +107,7 @@ class Account:
         asked_ns = 0
         if self._asked_ns and snapshot.wall_ns >= self._asked_wall_ns:
             asked_ns, self._asked_ns = self._asked_ns, 0
-        self._retry_ns = self._desk.shell.now_ns + self._retry_wait_ns
+            self._retry_ns = self._desk.shell.now_ns + self._pause_ns
         for fill in sorted(snapshot.fills, key=lambda fill: (fill.venue_ns, fill.trade_id)):
             self._words.fill(fill)
         listed = set()

@@ -68,7 +68,7 @@ class OrdersActor(Actor):
         self._desk = desk = Desk(self, config, seat, addresses, exit_check)
         self._sender = Sender(desk)
         self._words = Words(desk, self._sender)
-        self._exits = Exits(desk, self._sender, self._words)
+        self._exits = Exits(desk, self._sender)
         self._account = Account(desk, self._words)
         self._past = Past(desk, self._sender)
         self._recovery = Recovery(desk, self._past, self._sender, self._words, self._exits, self._account)
@@ -78,7 +78,8 @@ class OrdersActor(Actor):
         self._flatten_said = False
         self._rest_ns = int(config.entry_rest_s * S)
         self._answer_ns = int(config.answer_s * S)
-        self._journal_ns = int(config.journal_wait_s * S)
+        # Half of the window is left to be sent in.
+        self._journal_ns = int(min(config.journal_wait_s, seat.order_window_s / 2) * S)
 
     def started(self) -> None:
         self.watch(self._desk.addresses.trade)
@@ -347,7 +348,8 @@ class OrdersActor(Actor):
         desk = self._desk
         entries = any(order.purpose is Purpose.OPEN for order in desk.known.live.values())
         flat = desk.believed and all(self._exits.is_flat(line) for line in desk.lines.values())
-        if entries:
+        # A fill that is still on its way into the journal has not been told to anyone: nothing is over yet.
+        if entries or any(isinstance(waiting, Fill) for _, waiting in desk.pending.values()):
             return
         if (
             desk.mode is not None

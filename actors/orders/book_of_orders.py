@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from decimal import Decimal
 
 from actors.messages import Fill, OrderKind, OrderState, Purpose, Side, TimeInForce
 from actors.orders.lifecycle import AT_VENUE, TERMINAL, Event, advance
@@ -40,6 +41,7 @@ class Order:
         "price_ticks",
         "purpose",
         "reason",
+        "replaced_by",
         "replaces",
         "reported_lots",
         "reservation_id",
@@ -91,6 +93,8 @@ class Order:
         self.order_id = 0
         # The order that this one takes the place of, in one request.
         self.replaces = ""
+        # While it is being cancelled in one request with the placing of another: that one's id.
+        self.replaced_by = ""
         self.approved_by_ns = 0  # not to be sent after this
         self.deadline_ns = 0  # the venue cannot accept it after this
         self.sent_ns = 0
@@ -121,6 +125,12 @@ class Order:
         return self.size_lots - max(self.filled_lots, self.reported_lots)
 
     @property
+    def held_lots(self) -> int:
+        """What it keeps from being sold by another order. A stop that gives way to another order in one
+        request holds nothing any more: the venue takes it away first, or does neither."""
+        return 0 if self.replaced_by else self.remaining_lots
+
+    @property
     def fills_missing(self) -> bool:
         return self.reported_lots > self.filled_lots
 
@@ -137,7 +147,7 @@ class OrdersKnown:
         self._recent: OrderedDict[str, Order] = OrderedDict()
         self._recent_max = recent_max
         self._numbers: dict[int, Order] = {}
-        self._seen: OrderedDict[FillIdentity, None] = OrderedDict()
+        self._seen: OrderedDict[FillIdentity, Decimal] = OrderedDict()
         self._fills_max = fills_max
         self.fills_repeated = 0
 
@@ -176,6 +186,8 @@ class OrdersKnown:
         if after is before:
             return False
         order.state = after
+        if after is not OrderState.CANCELLING:
+            order.replaced_by = ""
         if after is OrderState.UNKNOWN:
             order.doubt = order.doubt or Doubt(order.deadline_ns)
         else:
@@ -189,12 +201,12 @@ class OrdersKnown:
             self.live[order.client_id] = order
         return True
 
-    def count_fill(self, identity: FillIdentity) -> bool:
-        """True if this execution was not counted before."""
+    def count_fill(self, identity: FillIdentity, size: Decimal) -> bool:
+        """True if this execution, of so many coins, was not counted before."""
         if identity in self._seen:
             self.fills_repeated += 1
             return False
-        self._seen[identity] = None
+        self._seen[identity] = size
         if len(self._seen) > self._fills_max:
             self._seen.popitem(last=False)
         return True
@@ -202,8 +214,12 @@ class OrdersKnown:
     def has_counted(self, identity: FillIdentity) -> bool:
         return identity in self._seen
 
-    def last_fills(self, count: int) -> list[FillIdentity]:
-        return list(self._seen)[-count:]
+    def last_fills(self, count: int) -> list[tuple[FillIdentity, Decimal]]:
+        return list(self._seen.items())[-count:]
+
+    def counted_size(self, order_id: int) -> Decimal:
+        """What was counted of one order of the venue's, by lives before this one too."""
+        return sum((size for known, size in self._seen.items() if known[3] == order_id), Decimal(0))
 
     def _retire(self, order: Order) -> None:
         self.live.pop(order.client_id, None)

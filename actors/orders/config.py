@@ -17,10 +17,6 @@ class OrdersConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     # How far the venue's clock may be from ours. Added to every order's deadline before the venue's "no such
     # order" is believed, and to the wait between the two sweeps of a takeover.
     clock_uncertainty_s: float = 0.1
-    # How long a wish may wait in a port before it is too late to send it: at least what risk allows (its
-    # send_by). Waited out between the two sweeps, since a port may still hold wishes of a life before this
-    # one.
-    in_flight_s: float = 0.5
     # Beyond that, for a venue whose query servers lag behind its matching engine.
     query_margin_s: float = 0.4
     # The wait between questions about one order: first, and at most. A venue in trouble is not helped by
@@ -44,8 +40,9 @@ class OrdersConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ids_reserve: int = 200
     # An entry that still rests after this is cancelled: what it was based on is long gone.
     entry_rest_s: float = 10.0
-    # How long an exit or a stop waits for the journal before it is sent without it. An entry never is.
-    journal_wait_s: float = 0.5
+    # How long an exit or a stop waits for the journal before it is sent without it (at most half of the order
+    # window). An entry never is.
+    journal_wait_s: float = 0.15
 
     # A new position must have a stop, verified at the venue, within this time; else it is sold.
     stop_deadline_s: float = 3.0

@@ -189,7 +189,7 @@ class Desk:
         """Stops and exits need the lease, a position that we believe, and the venue's rules; nothing else."""
         if not (self.epoch and self.believed and line.grid is not None):
             return False
-        return self.phase in (Phase.OPEN_GATE, Phase.PROTECT, Phase.STREAM)
+        return self.phase in (Phase.OPEN_GATE, Phase.PROTECT, Phase.WINDOW, Phase.STREAM)
 
     def flatten_wanted(self) -> str:
         """Why every position is to be sold, empty if none is."""
@@ -244,6 +244,13 @@ class Desk:
 
     def touch(self, instrument: str) -> None:
         self.touched.add(instrument)
+
+    def back_off(self, instrument: str) -> None:
+        """A stop or an exit could not be sent, or was refused: the next try waits, longer each time."""
+        line = self.lines[instrument]
+        wait_s = min(self.config.retry_first_s * (1 << min(line.failures, 10)), self.config.retry_max_s)
+        line.failures += 1
+        line.retry_ns = self.shell.now_ns + int(wait_s * S)
 
     def next_intent_id(self) -> int:
         """Ids of orders' own intents are negative, so that they never meet a strategy's."""

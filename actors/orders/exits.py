@@ -35,7 +35,6 @@ from actors.orders.protection import (
 )
 from actors.orders.quantise import Grid
 from actors.orders.sending import Sender, exit_tif
-from actors.orders.words import Words
 
 _STANDING = (OrderState.OPEN, OrderState.CANCELLING)
 
@@ -48,21 +47,21 @@ class View(NamedTuple):
     covers: list[Cover]
     exits: list[Order]
     exit_lots: int  # to be sold by exits
+    held_lots: int  # of stops that are being cancelled: not free yet
     verified: int  # under stops that the venue has confirmed
 
     @property
     def free(self) -> int:
         """Held by no order."""
-        return self.position - self.exit_lots - sum(cover.lots for cover in self.covers)
+        return self.position - self.exit_lots - self.held_lots - sum(cover.lots for cover in self.covers)
 
 
 class Exits:
     """Keeps every position under a stop, or sells it."""
 
-    def __init__(self, desk: Desk, sender: Sender, words: Words) -> None:
+    def __init__(self, desk: Desk, sender: Sender) -> None:
         self._desk = desk
         self._sender = sender
-        self._words = words
         config = desk.config
         self._deadline_ns = int(config.stop_deadline_s * S)
         self._trigger_ns = int(config.trigger_wait_s * S)
@@ -104,7 +103,10 @@ class Exits:
             return
         if now_ns < line.gather_ns and any(desk.known.of(line.instrument, Purpose.OPEN)):
             return
-        for step in next_steps(view.position, view.exit_lots, view.covers, view.grid, line.stop_ticks):
+        steps = next_steps(
+            view.position, view.exit_lots, view.held_lots, view.covers, view.grid, line.stop_ticks
+        )
+        for step in steps:
             self._send(line, self._view(line) or view, step)
 
     def _view(self, line: Line) -> View | None:
@@ -125,7 +127,8 @@ class Exits:
         ]
         verified = sum(o.remaining_lots for o in stops if o.verified_wall_ns and o.state in _STANDING)
         exit_lots = sum(o.remaining_lots for o in exits)
-        return View(line.grid, desk.position(line), covers, exits, exit_lots, verified)
+        held_lots = sum(o.held_lots for o in stops if o.state is OrderState.CANCELLING)
+        return View(line.grid, desk.position(line), covers, exits, exit_lots, held_lots, verified)
 
     def _settle_stop_price(self, line: Line, view: View, now_ns: int) -> None:
         """Where stops go when no entry of this life has said so: as those that stand, else below the
@@ -303,7 +306,9 @@ class Exits:
         if not pieces:
             return "below_minimum"
         displaced = {piece.replaces for piece in pieces}
-        working = view.exit_lots + sum(c.lots for c in view.covers if c.client_id not in displaced)
+        working = (
+            view.exit_lots + view.held_lots + sum(c.lots for c in view.covers if c.client_id not in displaced)
+        )
         for piece in pieces:
             part = OrderIntent(
                 intent_id=intent.intent_id,
@@ -342,22 +347,34 @@ class Exits:
             return
         if not line.stop_ticks:
             return  # no price yet; the clock runs
+        stop_ticks = self._stop_ticks(line, view)
         limit = None
         if kind is OrderKind.STOP_LIMIT:
-            limit = max(1, int(line.stop_ticks * (1 - self._desk.config.stop_limit_band)))
-        intent = self._intent(line, Purpose.PROTECT, kind, step.lots, limit, line.stop_ticks, "stop")
-        working = view.exit_lots + sum(c.lots for c in view.covers if c.client_id != replaces)
+            limit = max(1, int(stop_ticks * (1 - self._desk.config.stop_limit_band)))
+        intent = self._intent(line, Purpose.PROTECT, kind, step.lots, limit, stop_ticks, "stop")
+        working = (
+            view.exit_lots + view.held_lots + sum(c.lots for c in view.covers if c.client_id != replaces)
+        )
         self._permit(intent, view.position, working, replaces)
+
+    def _stop_ticks(self, line: Line, view: View) -> int:
+        """Where a new stop goes: as wanted, and below the market if that has fallen through what was wanted."""
+        bid = self._bid(line, self._desk.shell.now_ns)
+        if not (bid and line.leaving):
+            return line.stop_ticks
+        distance = self._desk.config.stop_distance
+        ticks = stop_ticks_for(view.grid.ticks_below(bid), None, distance, distance)
+        return min(line.stop_ticks, ticks)
 
     def _permit(self, intent: OrderIntent, position: int, working: int, replaces: str) -> str:
         """Ask the exit check, then number and journal the order. Returns why not, or ""."""
         verdict = self._desk.exit_check(intent, position, working)
         if isinstance(verdict, RefusedOrder):
             self._desk.shell.publish(verdict)
-            self._words.back_off(intent.instrument)
+            self._desk.back_off(intent.instrument)
             return verdict.reason
         if self._sender.prepare(verdict, replaces) is None:
-            self._words.back_off(intent.instrument)
+            self._desk.back_off(intent.instrument)
             return "no_ids"
         return ""
 

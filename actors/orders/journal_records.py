@@ -60,7 +60,7 @@ class Mark(msgspec.Struct, frozen=True, gc=False):
     next_sequence: int
     live: tuple[Intent, ...]
     filled: dict[str, int]
-    fills: tuple[FillIdentity, ...]
+    fills: tuple[tuple[FillIdentity, Decimal], ...]
     coins: dict[str, Decimal]
     trades: dict[str, tuple[int, ...]]
     stops: dict[str, int]
@@ -129,7 +129,7 @@ class JournalView:
         """Journalled, and not known to have ended."""
         self.filled: dict[str, int] = {}
         """client id -> lots, of those that the mark knew"""
-        self.fills: dict[FillIdentity, None] = {}
+        self.fills: dict[FillIdentity, Decimal] = {}
         self.fills_since: list[Fill] = []
         """Not in `coins` yet."""
         self.coins: dict[str, Decimal] | None = None
@@ -145,7 +145,7 @@ class JournalView:
         self.next_sequence = max(self.next_sequence, mark.next_sequence)
         self.working = {intent.client_id: intent for intent in mark.live}
         self.filled = dict(mark.filled)
-        self.fills = dict.fromkeys(mark.fills)
+        self.fills = dict(mark.fills)
         self.coins = dict(mark.coins)
         self.trades = {instrument: list(ids) for instrument, ids in mark.trades.items()}
         self.stops = dict(mark.stops)
@@ -175,6 +175,6 @@ class JournalView:
         known = identity(fill)
         if known in self.fills:
             return
-        self.fills[known] = None
+        self.fills[known] = fill.size
         self.fills_since.append(fill)
         self.trades.setdefault(fill.instrument, []).append(fill.trade_id)

@@ -124,8 +124,8 @@ class Past:
         view, self._view = self._view, None
         if view is None:
             return
-        for known in view.fills:
-            desk.known.count_fill(known)
+        for known, size in view.fills.items():
+            desk.known.count_fill(known, size)
         filled = dict(view.filled)
         desk.holdings.coins = dict.fromkeys(desk.coins(), Decimal(0)) | (view.coins or {})
         for fill in view.fills_since:
@@ -161,8 +161,7 @@ class Past:
         order.strategy, order.intent_id, order.epoch = intent.strategy, intent.intent_id, intent.epoch
         order.filled_lots = filled_lots
         # A port may still hold it; nobody here knows since when.
-        wait_s = desk.seat.order_window_s + desk.config.in_flight_s
-        order.deadline_ns = shell.now_ns + int(wait_s * S)
+        order.deadline_ns = shell.now_ns + int(2 * desk.seat.order_window_s * S)
         order.sent_wall_ns = shell.wall_ns - _LOOK_BACK_NS
         order.state = OrderState.SENT
         if order.purpose is Purpose.OPEN:

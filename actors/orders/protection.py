@@ -60,17 +60,24 @@ class Piece(NamedTuple):
 
 
 def next_steps(
-    position_lots: int, exit_lots: int, covers: Sequence[Cover], grid: Grid, stop_ticks: int
+    position_lots: int,
+    exit_lots: int,
+    held_lots: int,
+    covers: Sequence[Cover],
+    grid: Grid,
+    stop_ticks: int,
 ) -> list[Step]:
     """What to send now so that the stops cover the position, and no more than it.
 
-    `exit_lots`: what working exits will sell; their coins are not free for a stop. `covers`: those being
-    cancelled are left out. `stop_ticks`: where a new stop goes.
+    `exit_lots`: what working exits will sell; their coins are not free for a stop. `held_lots`: of stops
+    that are being cancelled, and not free before the venue says so. `covers`: every other stop.
+    `stop_ticks`: where a new stop goes.
     """
     missing = position_lots - exit_lots - sum(cover.lots for cover in covers)
     if missing < 0:
         return _too_much(-missing, covers, grid)
-    if missing == 0:
+    missing -= held_lots
+    if missing <= 0:
         return []
     room = max(1, grid.rules.algo_orders_max - _SPARE)
     if len(covers) < room:

@@ -6,11 +6,11 @@ Rules:
    reading and listening. They are replayed after the readings agree, each once.
 3. Entries of older lives are swept, one by one, by our prefix; stops and exits are adopted. Orders that are
    not ours are reported and left alone.
-4. Orders already in flight outlive their sender: after the first sweep the order window (plus uncertainty)
-   is waited out, and everything is swept again. Only the second sweep is the last.
-5. Two readings in a row must agree, with nothing in doubt between them, before the result is believed.
-6. Then every unprotected position gets its stop; then, and only then, the gate opens.
-7. A lost stream, an audit that disagrees or too much to keep aside starts over; a lost lease stops all of it.
+4. Two readings in a row must agree, with nothing in doubt between them, before the result is believed; and
+   then, before anything else, every unprotected position gets its stop.
+5. Orders already in flight outlive their sender: the order window (plus uncertainty) is waited out after that,
+   and everything is swept, read and agreed upon again. Only then the gate opens.
+6. A lost stream, an audit that disagrees or too much to keep aside starts over; a lost lease stops all of it.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ class Phase(enum.Enum):
     STREAM = "stream"  # awaiting the user stream's acknowledgement
     READ_FIRST = "read_first"
     SWEEP_FIRST = "sweep_first"
-    WINDOW = "window"  # what was in flight may still arrive
+    AGREE_FIRST = "agree_first"  # until two readings agree
+    WINDOW = "window"  # protecting; what was in flight may still arrive
     READ_SECOND = "read_second"
     SWEEP_SECOND = "sweep_second"
-    READ_AGAIN = "read_again"  # until two readings agree
+    AGREE_SECOND = "agree_second"
     PROTECT = "protect"
     OPEN_GATE = "open"
 
@@ -58,23 +59,27 @@ class Input(enum.Enum):
 _P = Phase
 _I = Input
 
-READING = frozenset({_P.READ_FIRST, _P.READ_SECOND, _P.READ_AGAIN})
+AGREEING = frozenset({_P.AGREE_FIRST, _P.AGREE_SECOND})
+READING = frozenset({_P.READ_FIRST, _P.READ_SECOND, *AGREEING})
 SWEEPING = frozenset({_P.SWEEP_FIRST, _P.SWEEP_SECOND})
-# From the acknowledgement of the stream to the agreement, fills are kept aside.
-BUFFERING = frozenset({*READING, *SWEEPING, _P.WINDOW})
+# From the first reading to the agreement, fills are kept aside: nobody knows which of them it holds.
+BUFFERING = READING | SWEEPING
 
 TRANSITIONS: dict[tuple[Phase, Input], Phase] = {
     (_P.JOURNAL, _I.JOURNAL_READ): _P.RULES,
     (_P.RULES, _I.RULES_KNOWN): _P.STREAM,
     (_P.STREAM, _I.STREAM_UP): _P.READ_FIRST,
     (_P.READ_FIRST, _I.READ): _P.SWEEP_FIRST,
-    (_P.SWEEP_FIRST, _I.SWEPT): _P.WINDOW,
+    (_P.SWEEP_FIRST, _I.SWEPT): _P.AGREE_FIRST,
+    (_P.AGREE_FIRST, _I.DIFFERED): _P.AGREE_FIRST,
+    (_P.AGREE_FIRST, _I.ENTRIES_FOUND): _P.SWEEP_FIRST,
+    (_P.AGREE_FIRST, _I.AGREED): _P.WINDOW,
     (_P.WINDOW, _I.WINDOW_OVER): _P.READ_SECOND,
     (_P.READ_SECOND, _I.READ): _P.SWEEP_SECOND,
-    (_P.SWEEP_SECOND, _I.SWEPT): _P.READ_AGAIN,
-    (_P.READ_AGAIN, _I.DIFFERED): _P.READ_AGAIN,
-    (_P.READ_AGAIN, _I.ENTRIES_FOUND): _P.SWEEP_SECOND,
-    (_P.READ_AGAIN, _I.AGREED): _P.PROTECT,
+    (_P.SWEEP_SECOND, _I.SWEPT): _P.AGREE_SECOND,
+    (_P.AGREE_SECOND, _I.DIFFERED): _P.AGREE_SECOND,
+    (_P.AGREE_SECOND, _I.ENTRIES_FOUND): _P.SWEEP_SECOND,
+    (_P.AGREE_SECOND, _I.AGREED): _P.PROTECT,
     (_P.PROTECT, _I.PROTECTED): _P.OPEN_GATE,
     (_P.STREAM, _I.STREAM_DOWN): _P.STREAM,
     # The stream can be there before we are ready for it; it is asked for again in its turn.
@@ -85,7 +90,7 @@ TRANSITIONS: dict[tuple[Phase, Input], Phase] = {
 for _phase in Phase:
     TRANSITIONS[_phase, _I.LEADING] = _P.JOURNAL
     TRANSITIONS[_phase, _I.FENCED] = _P.NO_LEASE
-for _phase in (*BUFFERING, _P.PROTECT, _P.OPEN_GATE):
+for _phase in (*BUFFERING, _P.WINDOW, _P.PROTECT, _P.OPEN_GATE):
     TRANSITIONS[_phase, _I.STREAM_DOWN] = _P.STREAM
     TRANSITIONS[_phase, _I.DOUBT] = _P.READ_FIRST
 

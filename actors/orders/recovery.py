@@ -28,7 +28,17 @@ from actors.orders.desk import Desk, S
 from actors.orders.exits import Exits
 from actors.orders.past import Past
 from actors.orders.protection import stop_ticks_for
-from actors.orders.reconcile import BUFFERING, READING, SWEEPING, Input, Phase, Reading, advance, reading_of
+from actors.orders.reconcile import (
+    AGREEING,
+    BUFFERING,
+    READING,
+    SWEEPING,
+    Input,
+    Phase,
+    Reading,
+    advance,
+    reading_of,
+)
 from actors.orders.sending import Sender
 from actors.orders.words import Words
 from supervisor.failover.messages import WhoLeads
@@ -68,15 +78,17 @@ class Recovery:
         desk = self._desk
         desk.phase = phase = advance(desk.phase, event)
         self._again_ns = 0
-        if phase is Phase.READ_FIRST:
+        if event is Input.AGREED:
+            self._settle()
+        if phase in (Phase.READ_FIRST, Phase.READ_SECOND):
             self._before = None
             self._buffer.clear()
+            if phase is Phase.READ_FIRST:
+                self._differences.clear()
         elif phase is Phase.WINDOW:
-            config = desk.config
-            wait_s = desk.seat.order_window_s + config.clock_uncertainty_s + config.in_flight_s
+            # A port of ours may hold a wish for one window, and the venue take it for another.
+            wait_s = 2 * desk.seat.order_window_s + desk.config.clock_uncertainty_s
             self._window_ns = desk.shell.now_ns + int(wait_s * S)
-        elif phase is Phase.PROTECT:
-            self._settle()
         elif phase is Phase.OPEN_GATE:
             self._open()
         if phase in READING:
@@ -163,7 +175,7 @@ class Recovery:
         self._sender.sweep_entries("swept")
         self._foreign = foreign_orders(snapshot.open_orders, desk.lines)
         self._snapshot = snapshot
-        if desk.phase is not Phase.READ_AGAIN:
+        if desk.phase not in AGREEING:
             self.step(Input.READ)
             return
         reading, before = reading_of(snapshot), self._before
@@ -202,12 +214,14 @@ class Recovery:
         desk = self._desk
         snapshot = self._snapshot
         assert snapshot is not None
-        self._differences = self._compare(snapshot)
+        self._differences += self._compare(snapshot)
+        self._past.is_new = False
         desk.holdings.read(snapshot.balances, desk.coins())
         desk.believed = True
         kept, self._buffer = self._buffer, []
         for fill in kept:
             self._words.fill(fill)
+        self._past.write_mark()
         allowance_ns = int(desk.config.stop_deadline_s * S)
         for line in desk.lines.values():
             if desk.position(line):
@@ -250,14 +264,12 @@ class Recovery:
 
     def _open(self) -> None:
         desk = self._desk
-        self._past.is_new = False
         reconciled = self.reconciled()
         for to in (desk.addresses.risk, desk.addresses.portfolio):
             desk.shell.tell(to, reconciled)
         desk.shell.publish(reconciled)
         if self._foreign:
             desk.shell.publish(OwnersOrders(account=desk.seat.account, orders=self._foreign))
-        self._past.write_mark()
 
     def reconciled(self) -> Reconciled:
         desk = self._desk

@@ -138,6 +138,8 @@ class Sender:
         desk.append((closed_record(order),), None)
         desk.announce(order)
         if order.purpose is not Purpose.OPEN:
+            # What kept it from leaving may keep the next one too: not at once again.
+            desk.back_off(order.instrument)
             desk.touch(order.instrument)
 
     # -- out ---------------------------------------------------------------------------------------
@@ -167,6 +169,7 @@ class Sender:
     def _replace(self, order: Order, replaced: Order, place: PlaceOrder) -> None:
         desk = self._desk
         desk.known.move(replaced, Event.CANCEL_SENT)
+        replaced.replaced_by = order.client_id
         replaced.reason = f"replaced by {order.client_id}"
         replaced.cancel_again_ns = order.deadline_ns + self._answer_ns
         desk.shell.tell(
@@ -202,10 +205,13 @@ class Sender:
     def _held_by_others(self, order: Order) -> int:
         """Lots that other stops and exits may still sell; a stop that an exit replaces counts as that
         exit."""
-        exits = [o for o in self._desk.known.of(order.instrument) if o.purpose is not Purpose.OPEN]
-        replaced = {o.replaces for o in exits if o.may_work or o is order}
         return sum(
-            o.remaining_lots for o in exits if o.may_work and o is not order and o.client_id not in replaced
+            other.held_lots
+            for other in self._desk.known.of(order.instrument)
+            if other.purpose is not Purpose.OPEN
+            and other.may_work
+            and other is not order
+            and other.client_id != order.replaces
         )
 
     def _wish(self, order: Order) -> PlaceOrder:

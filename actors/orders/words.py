@@ -111,7 +111,11 @@ class Words:
         order = self.adopt(report, found)
         if order is None:
             return
-        late = desk.phase is not Phase.OPEN_GATE
+        # Of our own epoch it is an order of ours that we have forgotten since; whether it works is asked.
+        ours = found.epoch == desk.epoch and found.instance == desk.seat.instance
+        if ours:
+            order.doubt = order.doubt or Doubt(order.deadline_ns)
+        late = ours or desk.phase is not Phase.OPEN_GATE
         what = "late" if late else "split brain"
         desk.shell.publish(
             OrderStrayed(
@@ -158,7 +162,9 @@ class Words:
         )
         order.epoch = found.epoch
         order.state = OrderState.OPEN
-        order.filled_lots = order.reported_lots = grid.lots(report.filled)
+        # Not what the venue counts: what we have. The rest is read, and booked.
+        order.filled_lots = grid.lots(desk.known.counted_size(report.order_id))
+        order.reported_lots = grid.lots(report.filled)
         order.opened_ns = order.deadline_ns = desk.shell.now_ns
         desk.known.add(order)
         desk.known.note_number(order, report.order_id)
@@ -210,7 +216,7 @@ class Words:
         order = desk.known.get(fill.client_id) or desk.known.numbered(fill.order_id)
         if order is None and parse(fill.client_id) is None:
             return False
-        desk.known.count_fill(identity(fill))
+        desk.known.count_fill(identity(fill), fill.size)
         line.trades.append(fill.trade_id)
         if order is not None and fill.client_id != order.client_id:
             # The venue's list of trades names orders by its own number only.
@@ -275,15 +281,7 @@ class Words:
             elif _THROUGH in words.lower():
                 # The market stands beyond the stop already: it is due, not refused.
                 line.leaving = "the market is through the stop"
-                return
-        self.back_off(order.instrument)
-
-    def back_off(self, instrument: str) -> None:
-        desk = self._desk
-        line = desk.lines[instrument]
-        wait_s = min(desk.config.retry_first_s * (1 << min(line.failures, 10)), desk.config.retry_max_s)
-        line.failures += 1
-        line.retry_ns = desk.shell.now_ns + int(wait_s * S)
+        self._desk.back_off(order.instrument)
 
     def not_sent(self, message: OrderNotSent) -> None:
         order = self._desk.known.get(message.client_id)
@@ -291,7 +289,7 @@ class Words:
             return
         order.reason = message.reason
         if order.purpose is not Purpose.OPEN:
-            self.back_off(order.instrument)
+            self._desk.back_off(order.instrument)
         self.move(order, Event.NOT_SENT)
 
     def outcome_unknown(self, message: OrderOutcomeUnknown) -> None:

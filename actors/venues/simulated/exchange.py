@@ -26,7 +26,7 @@ from actors.venues.simulated.market import Levels, Market, MarketEvent
 from actors.venues.simulated.pair import Pair
 from actors.venues.simulated.parameters import Parameters
 from actors.venues.simulated.publisher import Publisher, StreamEvent
-from actors.venues.simulated.record import Record, RejectionEntry
+from actors.venues.simulated.record import Record, RejectionEntry, TransferEntry
 from actors.venues.simulated.shelf import Shelf
 from actors.venues.simulated.venue_state import VenueState
 
@@ -90,12 +90,16 @@ class Exchange:
     def __init__(self, config: VenueConfig, market: Market, rng: random.Random, start_us: int) -> None:
         self._market = market
         self._now_us = start_us
-        shelf = Shelf([symbol.symbol for symbol in config.symbols], rng)
+        # A venue that starts again, as in a demo, must not give out ids that an earlier run has used: a
+        # desk that remembers those would take new fills for old ones. No pair has a thousand events a
+        # second for long.
+        id_floor = start_us // 1000
+        shelf = Shelf([symbol.symbol for symbol in config.symbols], rng, id_floor)
         self.disturbances = Disturbances(self._emit_raw, lambda: shelf.accepted)
         self._publisher = Publisher(self.disturbances, config.depth_interval_ms * 1000)
         first_books = market.begin(start_us)
         self._listings = {
-            symbol.symbol: _list(Pair(symbol), market, rng, config) for symbol in config.symbols
+            symbol.symbol: _list(Pair(symbol), market, config, id_floor) for symbol in config.symbols
         }
         self._ledger = Ledger(config.accounts, self._in_bnb, start_us)
         self.record = Record(self._ledger, config.record_max)
@@ -146,6 +150,15 @@ class Exchange:
                     )
                 )
             raise
+
+    def transfer(self, account: str, coin: str, amount: Decimal, now_us: int) -> None:
+        """Deposit money into an account, or withdraw it when negative (a balanceUpdate event follows).
+
+        Raises KeyError for an account that does not exist, ValueError when that much is not free.
+        """
+        self.advance(now_us)
+        self._state.floor.transfer(account, coin, amount, now_us)
+        self.record.transferred(TransferEntry(now_us, account, coin, f"{amount:.8f}"))
 
     def advance(self, now_us: int) -> None:
         """Play the market up to and including `now_us`: trades, book changes, triggered stops, our fills.
@@ -253,10 +266,9 @@ class Exchange:
         return listing.pair.price(listing.history.last_price) if listing else None
 
 
-def _list(pair: Pair, market: Market, rng: random.Random, config: VenueConfig) -> Listing:
-    # Ids that start somewhere, as after years of trading; a client must not assume small ones.
-    book = Book(rng.randrange(10**9, 10**10))
-    history = History(pair, market.history(pair.symbol), config.trades_kept, config.klines_kept)
+def _list(pair: Pair, market: Market, config: VenueConfig, id_floor: int) -> Listing:
+    book = Book(id_floor)
+    history = History(pair, market.history(pair.symbol), config.trades_kept, config.klines_kept, id_floor)
     return Listing(pair, book, history)
 
 

@@ -78,19 +78,13 @@ def check_counts(order: Order, beside: list[Order], held: Decimal) -> None:
 
 def listed(config: SymbolConfig) -> list[dict[str, object]]:
     """The pair's filters as exchangeInfo lists them."""
+    prices = (config.min_price, config.max_price, config.tick_size)
+    sizes = (config.min_qty, config.max_qty, config.step_size)
     filters: list[dict[str, object]] = [
-        {
-            "filterType": "PRICE_FILTER",
-            "minPrice": money(config.min_price),
-            "maxPrice": money(config.max_price),
-            "tickSize": money(config.tick_size),
-        },
-        {
-            "filterType": "LOT_SIZE",
-            "minQty": money(config.min_qty),
-            "maxQty": money(config.max_qty),
-            "stepSize": money(config.step_size),
-        },
+        {"filterType": "PRICE_FILTER"}
+        | dict(zip(("minPrice", "maxPrice", "tickSize"), map(money, prices), strict=True)),
+        {"filterType": "LOT_SIZE"}
+        | dict(zip(("minQty", "maxQty", "stepSize"), map(money, sizes), strict=True)),
         {"filterType": "ICEBERG_PARTS", "limit": config.iceberg_parts},
         {
             "filterType": "MARKET_LOT_SIZE",

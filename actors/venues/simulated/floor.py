@@ -61,6 +61,19 @@ class Floor:
             self._life.close(leg, now_us)
         self._settle_step(self._listings[order.pair.symbol], now_us)
 
+    def transfer(self, account: str, coin: str, amount: Decimal, now_us: int) -> None:
+        """A deposit or withdrawal. Raises ValueError when that much is not free."""
+        self._ledger.transfer(account, coin, amount)
+        payload: Json = {
+            "e": "balanceUpdate",
+            "E": ms(now_us),
+            "a": coin,
+            "d": money(amount),
+            "T": ms(now_us),
+        }
+        self._publisher.user(account, "balanceUpdate", payload, now_us)
+        self._announce_all(now_us)
+
     def tell_rejected(self, order: Order, reason: str, now_us: int) -> None:
         """A cancel-replace whose new half was refused after the cancel: only its account hears of it."""
         order.status = "REJECTED"
@@ -135,12 +148,15 @@ class Floor:
                 # The other leg of its list may have ended it meanwhile.
                 if order.is_open and order.waits_for_trigger:
                     self._life.trigger(order, now_us)
+        self._announce_all(now_us)
+        self._publisher.step(listing.pair, listing.book, now_us)
+
+    def _announce_all(self, now_us: int) -> None:
         for name, wallet in self._ledger.wallets.items():
             if wallet.touched:
                 self._announce_balances(name, sorted(wallet.touched), now_us)
                 wallet.touched = {}
                 wallet.update_us = now_us
-        self._publisher.step(listing.pair, listing.book, now_us)
 
     def _announce_balances(self, account: str, coins: list[str], now_us: int) -> None:
         balances = self._ledger.wallets[account].balances

@@ -38,15 +38,17 @@ class AggTrade(NamedTuple):
 class History:
     """What queries about the past are answered from."""
 
-    def __init__(self, pair: Pair, candles: list[Candle], trades_kept: int, klines_kept: int) -> None:
+    def __init__(
+        self, pair: Pair, candles: list[Candle], trades_kept: int, klines_kept: int, id_floor: int
+    ) -> None:
         self.pair = pair
         self.trades: deque[Trade] = deque(maxlen=trades_kept)
         self.agg_trades: deque[AggTrade] = deque(maxlen=trades_kept)
         self.candles: deque[Candle] = deque(candles, maxlen=klines_kept)
         self.last_price = candles[-1].close if candles else 0
         self.last_size = 0
-        self.next_trade_id = 1
-        self.next_agg_id = 1
+        self.next_trade_id = id_floor + 1
+        self.next_agg_id = id_floor + 1
 
     def add(self, at_us: int, price: int, size: int, buyer_is_maker: bool) -> Trade:
         """Note a trade and give it its id."""

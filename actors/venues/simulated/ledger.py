@@ -67,6 +67,14 @@ class Ledger:
         # The price of one unit of a coin in BNB, or None where no pair tells it.
         self._in_bnb = in_bnb
 
+    def transfer(self, account: str, coin: str, amount: Decimal) -> None:
+        """Money from outside (or out, when negative). Raises ValueError when that much is not free."""
+        balance = self.wallets[account].of(coin)
+        if balance.free + amount < 0:
+            raise ValueError(f"account {account} has {balance.free} {coin} free; {-amount} cannot leave it")
+        balance.free += amount
+        self.background[coin] = self.background.get(coin, _ZERO) - amount
+
     def lock(self, order: Order, amount: Decimal) -> None:
         """Reserve `amount` of what the order gives; the caller has checked that it is free."""
         balance = self.wallets[order.account].of(_given(order))

@@ -79,6 +79,15 @@ class RejectionEntry(msgspec.Struct, frozen=True, gc=False):
     message: str
 
 
+class TransferEntry(msgspec.Struct, frozen=True, gc=False):
+    """Money that came from outside, or left when negative."""
+
+    at_us: int
+    account: str
+    coin: str
+    amount: str
+
+
 class Record:
     """Append-only; times in microseconds, prices and amounts as decimal strings with eight decimals."""
 
@@ -86,6 +95,7 @@ class Record:
         self.orders: dict[tuple[str, int], OrderEntry] = {}
         self.fills: list[FillEntry] = []
         self.rejections: list[RejectionEntry] = []
+        self.transfers: list[TransferEntry] = []
         self._fills_of: dict[tuple[str, str], list[FillEntry]] = {}
         self._ledger = ledger
         self._initial = self.balances()
@@ -143,6 +153,10 @@ class Record:
         self._count()
         self.rejections.append(rejection)
 
+    def transferred(self, transfer: TransferEntry) -> None:
+        self._count()
+        self.transfers.append(transfer)
+
     def balances(self) -> dict[str, dict[str, dict[str, str]]]:
         """Every account's coins now: {account: {coin: {free, locked}}}."""
         return {
@@ -198,11 +212,12 @@ class Record:
         }
 
     def export(self) -> dict[str, object]:
-        """Everything, ready for JSON: orders (with changes), fills, rejections, balances, fees."""
+        """Everything, ready for JSON: orders (with changes), fills, rejections, transfers, balances."""
         return {
             "orders": [msgspec.to_builtins(entry) for entry in self.orders.values()],
             "fills": [msgspec.to_builtins(fill) for fill in self.fills],
             "rejections": [msgspec.to_builtins(rejection) for rejection in self.rejections],
+            "transfers": [msgspec.to_builtins(transfer) for transfer in self.transfers],
             "initial_balances": self._initial,
             "balances": self.balances(),
             "fees": self.fees(),

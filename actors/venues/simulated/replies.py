@@ -137,10 +137,9 @@ def execution_report(
     reason: str = "NONE",
     prevention: Json | None = None,
 ) -> Json:
-    """The user event of one step of an order.
+    """The user event of one step of an order; `last` is its trade, if it is one.
 
-    `client_id` names the request that caused it (a cancel, an amend); the order's own id then moves to "C".
-    `last` is a trade: (price, lots, quote amount, fee, fee coin, trade id, maker).
+    `client_id` names the request that caused it (a cancel); the order's own id then moves to "C".
     """
     pair = order.pair
     price, lots, paid, fee, coin, trade_id, maker = last or (0, 0, None, None, None, -1, False)
@@ -181,13 +180,8 @@ def execution_report(
     }
     if order.working_us is not None:
         report["W"] = ms(order.working_us)
-    if order.strategy_id is not None:
-        report["j"] = order.strategy_id
-    if order.strategy_type is not None:
-        report["J"] = order.strategy_type
-    if prevention:
-        report |= prevention
-    return report
+    strategy = {"j": order.strategy_id, "J": order.strategy_type}
+    return report | {key: value for key, value in strategy.items() if value is not None} | (prevention or {})
 
 
 def list_status(orders: OrderList, at_us: int) -> Json:

@@ -11,9 +11,13 @@ _LETTERS = string.ascii_letters + string.digits
 
 
 class Shelf:
-    """All orders ever accepted; order ids count per pair, list ids for the whole venue, as at Binance."""
+    """All orders ever accepted; order ids count per pair, list ids for the whole venue, as at Binance.
 
-    def __init__(self, symbols: list[str], rng: random.Random) -> None:
+    Both begin above `id_floor`.
+    """
+
+    def __init__(self, symbols: list[str], rng: random.Random, id_floor: int) -> None:
+        self._id_floor = id_floor
         self.orders: dict[str, dict[int, Order]] = {symbol: {} for symbol in symbols}
         self.lists: dict[int, OrderList] = {}
         self._open: dict[tuple[str, str], dict[int, Order]] = {}
@@ -33,7 +37,7 @@ class Shelf:
         """Give a new order its id and remember it."""
         symbol = order.pair.symbol
         book = self.orders[symbol]
-        order.order_id = len(book) + 1
+        order.order_id = self._id_floor + len(book) + 1
         book[order.order_id] = order
         self.accepted += 1
         order.number = self.accepted
@@ -80,7 +84,7 @@ class Shelf:
         self._lists_by_client[orders.account, orders.client_id] = orders
 
     def next_list_id(self) -> int:
-        return len(self.lists) + 1
+        return self._id_floor + len(self.lists) + 1
 
     def find_list(self, account: str, list_id: int | None, client_id: str | None) -> OrderList | None:
         """By id or by client id; None when there is none of this account."""

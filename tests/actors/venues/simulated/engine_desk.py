@@ -14,6 +14,8 @@ from actors.venues.simulated.generated import GeneratedMarket
 from actors.venues.simulated.market import Candle, Levels, MarketEvent, Print
 
 START_US = 1_700_000_000_000_000
+# Order, trade and list ids of a venue begin above its start in milliseconds.
+FLOOR = START_US // 1000
 BTC, ETH, BNB, ETHBTC = default_symbols()
 
 # A quiet book around 100.00: one BTC a level, a tick apart. Ticks are cents, lots 0.00001 BTC.
@@ -52,6 +54,7 @@ class Desk:
         asks: list[tuple[int, int]] | None = None,
         config: VenueConfig | None = None,
         books: list[Levels] | None = None,
+        start_us: int = START_US,
         **rules: object,
     ) -> None:
         # The account of a test is rich unless the test makes it poor.
@@ -61,8 +64,8 @@ class Desk:
         book = Levels(START_US, "BTCUSDT", bids or list(BIDS), asks or list(ASKS), reset=True)
         self.market = ScriptedMarket(books or [book])
         self.config = config or VenueConfig(symbols=(pair,), accounts=accounts)
-        self.exchange = Exchange(self.config, self.market, random.Random(1), START_US)
-        self.now_us = START_US
+        self.exchange = Exchange(self.config, self.market, random.Random(1), start_us)
+        self.now_us = start_us
 
     def call(self, method: str, account: str | None = "me", **params: object) -> object:
         self.now_us += 1000

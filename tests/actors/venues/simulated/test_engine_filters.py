@@ -39,7 +39,7 @@ def without(params: dict, *names: str) -> dict:
         (LIMIT | {"price": "500.1"}, "PERCENT_PRICE_BY_SIDE"),
         (LIMIT | {"price": "19.9"}, "PERCENT_PRICE_BY_SIDE"),
         (LIMIT | {"side": "SELL", "price": "500.1"}, "PERCENT_PRICE_BY_SIDE"),
-        (LIMIT | {"quantity": "1.01", "icebergQty": "0.01"}, "ICEBERG_PARTS"),
+        (LIMIT | {"quantity": "1.00001", "icebergQty": "0.01"}, "ICEBERG_PARTS"),
         (LIMIT | {"quantity": "1", "icebergQty": "0.01"}, None),
     ],
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from engine_desk import Desk, rich
+from engine_desk import FLOOR, Desk, rich
 
 
 def oco(desk: Desk, **changes: object) -> dict:
@@ -57,7 +57,7 @@ def test_the_first_fill_of_the_limit_leg_ends_the_stop():
     desk.limit("BUY", "0.4", "100.50", "you", timeInForce="IOC")
     assert statuses(desk) == {"above": "PARTIALLY_FILLED", "below": "EXPIRED"}
     assert desk.balance("BTC") == (999, Decimal("0.6"))
-    assert desk.call("openOrderLists.status")[0]["orderListId"] == 1
+    assert desk.call("openOrderLists.status")[0]["orderListId"] == FLOOR + 1
     desk.printed(10_060, 1, buyer_is_maker=False)
     assert statuses(desk)["above"] == "FILLED"
     assert desk.call("openOrderLists.status") == []
@@ -79,9 +79,9 @@ def test_a_list_is_cancelled_and_found_by_its_own_names():
     oco(desk)
     assert desk.call("orderList.status", origClientOrderId="list")["listOrderStatus"] == "EXECUTING"
     desk.call("orderList.cancel", symbol="BTCUSDT", listClientOrderId="list")
-    assert desk.call("orderList.status", orderListId=1)["listOrderStatus"] == "ALL_DONE"
-    assert [found["orderListId"] for found in desk.call("allOrderLists")] == [1]
-    assert desk.refused("orderList.cancel", symbol="BTCUSDT", orderListId=1).code == -2011
+    assert desk.call("orderList.status", orderListId=FLOOR + 1)["listOrderStatus"] == "ALL_DONE"
+    assert [found["orderListId"] for found in desk.call("allOrderLists")] == [FLOOR + 1]
+    assert desk.refused("orderList.cancel", symbol="BTCUSDT", orderListId=FLOOR + 1).code == -2011
     assert desk.refused("orderList.status", orderListId=9).code == -2018
 
 

@@ -126,3 +126,15 @@ def test_a_full_record_stops_the_venue_rather_than_forget():
         desk.limit("BUY", "1", "99.00")
     with pytest.raises(MemoryError, match="record_max"):
         desk.limit("BUY", "1", "99.00")
+
+
+def test_a_deposit_is_announced_recorded_and_spendable_and_a_withdrawal_needs_free_money():
+    desk = Desk(rich("me", balances={"USDT": Decimal(10)}))
+    desk.exchange.transfer("me", "USDT", Decimal(90), desk.now_us)
+    kinds = [event.kind for event in desk.events()]
+    assert kinds == ["balanceUpdate", "outboundAccountPosition"]
+    desk.limit("BUY", "1", "99.00")
+    with pytest.raises(ValueError, match="free"):
+        desk.exchange.transfer("me", "USDT", Decimal(-2), desk.now_us)
+    assert desk.balance("USDT") == (1, 99)
+    assert [entry.amount for entry in desk.exchange.record.transfers] == ["90.00000000"]

@@ -243,3 +243,13 @@ def test_an_order_beyond_the_balance_is_refused_and_nothing_is_locked():
         )
     assert desk.balance("USDT") == (100, 0)
     assert len(desk.exchange.record.rejections) == 4
+
+
+def test_a_venue_that_starts_again_never_gives_out_an_id_twice():
+    first = Desk()
+    orders = [first.limit("BUY", "1", "100.01", "you") for _ in range(3)]
+    later = Desk(start_us=first.now_us + 1_000_000)
+    again = later.limit("BUY", "1", "100.01", "you")
+    assert again["orderId"] > max(order["orderId"] for order in orders)
+    assert again["fills"][0]["tradeId"] > orders[0]["fills"][0]["tradeId"]
+    assert later.depth()["lastUpdateId"] > first.depth()["lastUpdateId"]

@@ -6,7 +6,7 @@ from collections import defaultdict
 from decimal import Decimal
 from itertools import pairwise
 
-from engine_desk import BTC, START_US, Desk, busy
+from engine_desk import BTC, FLOOR, START_US, Desk, busy
 
 from actors.venues.simulated.history import MINUTE_US
 
@@ -136,7 +136,7 @@ def test_an_account_hears_of_its_orders_and_balances_and_of_nobody_else_s():
     ]
     report = events[1].payload
     assert (report["l"], report["L"], report["z"], report["t"], report["n"], report["N"]) == (
-        "1.00000000", "100.01000000", "1.00000000", 1, "0.00100000", "BTC",
+        "1.00000000", "100.01000000", "1.00000000", FLOOR + 1, "0.00100000", "BTC",
     )  # fmt: skip
     assert set(report) == set("eEscSofqpPFgCxXrilzLnNTtIwmMOZYQWV")
     balances = events[2].payload

@@ -26,7 +26,9 @@ def check_form(order: Order, listing: Listing, now_us: int) -> None:
 def check_filters(
     order: Order, listing: Listing, shelf: Shelf, ledger: Ledger, now_us: int, leg_before: Order | None = None
 ) -> None:
-    """All filters, the account's too; `leg_before` is the OCO's other leg. Raises VenueError -1013."""
+    """All filters, the account's too; `leg_before` is the OCO's other leg. Raises VenueError -1013,
+    -2010.
+    """
     check_form(order, listing, now_us)
     beside = shelf.open_orders(order.account, order.pair.symbol)
     if leg_before is not None:

@@ -1,6 +1,8 @@
 """Binance's filters: what they say in exchangeInfo and whom they refuse.
 
-Source: binance-spot-api-docs filters.md; refusals are -1013 "Filter failure: NAME" (errors.md).
+Source: binance-spot-api-docs filters.md and errors.md: a filter on the order alone refuses with -1013 (the
+request never reached the matching engine), one that counts what the account already has with -2010, which is
+the matching engine's own code; both say "Filter failure: NAME".
 """
 
 from __future__ import annotations
@@ -13,9 +15,9 @@ from actors.venues.simulated.order import Order
 from actors.venues.simulated.pair import Pair, money
 
 
-def failure(name: str) -> VenueError:
+def failure(name: str, code: int = -1013) -> VenueError:
     """The refusal of a filter."""
-    return VenueError(-1013, f"Filter failure: {name}")
+    return VenueError(code, f"Filter failure: {name}")
 
 
 def price_ticks(pair: Pair, price: Decimal) -> int:
@@ -65,26 +67,22 @@ def check_counts(order: Order, beside: list[Order], held: Decimal) -> None:
     pair = order.pair
     config = pair.config
     if len(beside) >= config.max_num_orders:
-        raise failure("MAX_NUM_ORDERS")
+        raise failure("MAX_NUM_ORDERS", -2010)
     if order.is_algo and sum(other.is_algo for other in beside) >= config.max_num_algo_orders:
-        raise failure("MAX_NUM_ALGO_ORDERS")
+        raise failure("MAX_NUM_ALGO_ORDERS", -2010)
     if order.iceberg and sum(other.iceberg > 0 for other in beside) >= config.max_num_iceberg_orders:
-        raise failure("MAX_NUM_ICEBERG_ORDERS")
+        raise failure("MAX_NUM_ICEBERG_ORDERS", -2010)
     if config.max_position and order.is_buy:
         buying = sum(other.remaining for other in beside if other.is_buy) + order.quantity
         if held + pair.size(buying) > config.max_position:
-            raise failure("MAX_POSITION")
+            raise failure("MAX_POSITION", -2010)
 
 
 def listed(config: SymbolConfig) -> list[dict[str, object]]:
     """The pair's filters as exchangeInfo lists them."""
-    prices = (config.min_price, config.max_price, config.tick_size)
-    sizes = (config.min_qty, config.max_qty, config.step_size)
     filters: list[dict[str, object]] = [
-        {"filterType": "PRICE_FILTER"}
-        | dict(zip(("minPrice", "maxPrice", "tickSize"), map(money, prices), strict=True)),
-        {"filterType": "LOT_SIZE"}
-        | dict(zip(("minQty", "maxQty", "stepSize"), map(money, sizes), strict=True)),
+        _bounds("PRICE_FILTER", "Price", "tickSize", config.min_price, config.max_price, config.tick_size),
+        _bounds("LOT_SIZE", "Qty", "stepSize", config.min_qty, config.max_qty, config.step_size),
         {"filterType": "ICEBERG_PARTS", "limit": config.iceberg_parts},
         {
             "filterType": "MARKET_LOT_SIZE",
@@ -132,6 +130,12 @@ def listed(config: SymbolConfig) -> list[dict[str, object]]:
     if config.max_position:
         filters.append({"filterType": "MAX_POSITION", "maxPosition": money(config.max_position)})
     return filters
+
+
+def _bounds(
+    name: str, what: str, step_name: str, least: Decimal, most: Decimal, step: Decimal
+) -> dict[str, object]:
+    return {"filterType": name, f"min{what}": money(least), f"max{what}": money(most), step_name: money(step)}
 
 
 def _percent_price(order: Order, config: SymbolConfig, average: Decimal) -> None:

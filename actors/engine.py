@@ -6,6 +6,7 @@ the tree under the overrun guard, and ends it the way the config says.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import trio
 import actors
 import supervisor
 from actors import notices
-from actors.messages import StopTrading, TradingStopped
+from actors.messages import PositionsWanted, StopTrading, TradingStopped
 from actors.operating import Operating
 from actors.picture import Picture
 from actors.settings import Settings
@@ -29,6 +30,7 @@ from actors.venues.binance.weights import Shares
 from actors.view import ViewModel
 from actors.watcher import WatcherActor
 from supervisor import runtime
+from supervisor.errors import ActorDied, AskTimeout, Overloaded
 from supervisor.message import Message
 from supervisor.overrun import OverrunGuard
 from supervisor.paging.channels import channels
@@ -121,6 +123,11 @@ class Engine:
         self.runtime.tell(self.desk.orders, StopTrading(flatten=flatten, reason=reason))
         with trio.move_on_after(desk.flatten_s if flatten else KEEP_S):
             await self._stopped.wait()
+        # Orders told portfolio of every fill before it said so; an answer from portfolio has them all in it.
+        with contextlib.suppress(ActorDied, AskTimeout, Overloaded):
+            await self.runtime.ask(
+                self.desk.portfolio, PositionsWanted(instruments=self.desk.instruments), timeout_s=KEEP_S
+            )
         self.runtime.stop()
         return self._said
 

@@ -7,6 +7,7 @@ what the summary is compared with.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -23,7 +24,10 @@ from actors.orders.client_ids import PREFIX
 from actors.settings import Settings, read
 from actors.summary import Summary, summarise, words
 from actors.tally import Tally
+from actors.tree import JOURNAL_FILE
 from actors.view import show
+from supervisor.config import ConfigError
+from supervisor.failover.local import EPOCH_FILE, LOCK_FILE, holder_words, take
 from supervisor.keeper import processes
 from supervisor.report import TreeReport
 from supervisor.telemetry import logs
@@ -91,7 +95,9 @@ class Run:
         command = [sys.executable, "-m", "actors", "venue", str(self._config)]
         for each in self._asked:
             command += ["--set", each]
-        output = self._settings.desk.state_dir / VENUE_LOG_FILE
+        state_dir = self._settings.desk.state_dir
+        set_aside(state_dir)
+        output = state_dir / VENUE_LOG_FILE
         venue = await processes.start("venue", command, output=output)
         try:
             with trio.fail_after(VENUE_START_S):
@@ -161,6 +167,24 @@ class Run:
             record = (await client.get("/control/record")).raise_for_status().json()
             summary = (await client.get("/control/summary")).raise_for_status().json()
         return record, summary["accounts"][account]
+
+
+def set_aside(state_dir: Path) -> None:
+    """Move journal and lease of the run before into `previous/`.
+
+    Our own exchange lives as long as the run, and forgets; to keep the journal of the one before would be to believe
+    in fills that never were there. Raises ConfigError if a desk still runs on that folder.
+    """
+    lock = state_dir / LOCK_FILE
+    with lock.open("a+") as file:
+        if not take(file.fileno()):
+            raise ConfigError([holder_words(lock)])
+        previous = state_dir / "previous"
+        shutil.rmtree(previous, ignore_errors=True)
+        previous.mkdir(mode=0o700)
+        for name in (JOURNAL_FILE, EPOCH_FILE):
+            for each in state_dir.glob(f"{name}*"):
+                each.rename(previous / each.name)
 
 
 def at_venue(settings: Settings, port: int) -> Settings:

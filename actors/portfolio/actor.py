@@ -69,6 +69,10 @@ class PortfolioActor(Actor):
         # STARTING until the journal is read: fills that wait in the mailbox come after those in the journal.
         self._read()
 
+    def stopping(self) -> None:
+        """The last word on where the money is."""
+        self.publish(self._books.report(self.wall_ns))
+
     def on_answer(self, answer: Answer) -> None:
         records = answer.message
         assert isinstance(records, Records), f"the journal answered {type(records).__name__}"

@@ -11,28 +11,33 @@ import msgspec
 
 from actors.strategy.protocol import Strategy, StrategyMaker
 
-# The files of this folder that are no strategy.
-_HOUSE = frozenset({"actor", "config", "protocol", "registry", "trip"})
-
 
 def names() -> list[str]:
     """The strategies there are, by the names to write in a config."""
     package = importlib.import_module(__package__)
-    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name not in _HOUSE)
+    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if _class_in(m.name) is not None)
 
 
 def strategy_class(name: str) -> type[Strategy]:
     """The class of the strategy `name`; ValueError, naming those there are, when there is none."""
-    if name not in names():
-        raise ValueError(
-            f"strategy {name!r}: no such file in actors/strategy/; there are: {', '.join(names())}"
-        )
-    module = importlib.import_module(f"{__package__}.{name}")
-    class_name = "".join(word.capitalize() for word in name.split("_"))
-    found = getattr(module, class_name, None)
+    known = names()
+    found = _class_in(name) if name in known else None
     if found is None:
-        raise ValueError(f"strategy {name!r}: actors/strategy/{name}.py has no class {class_name}")
-    return cast(type[Strategy], found)
+        raise ValueError(
+            f"strategy {name!r}: actors/strategy/{name}.py with a class {_class_name(name)} that has a Config "
+            f"does not exist; there are: {', '.join(known)}"
+        )
+    return found
+
+
+def _class_name(name: str) -> str:
+    return "".join(word.capitalize() for word in name.split("_"))
+
+
+def _class_in(name: str) -> type[Strategy] | None:
+    """The strategy in the file `name` of this folder; None where it holds something else."""
+    found = getattr(importlib.import_module(f"{__package__}.{name}"), _class_name(name), None)
+    return cast(type[Strategy], found) if hasattr(found, "Config") else None
 
 
 def configure(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, msgspec.Struct]:

@@ -8,7 +8,7 @@ what must not be lost waits for room in orders' mailbox while the socket is left
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import assert_never
+from typing import TypeVar, assert_never
 
 import trio
 from trio_websocket import (
@@ -44,6 +44,8 @@ from supervisor.mailbox import Address
 from supervisor.message import Down, Message
 from supervisor.port import PortLink
 from supervisor.secret import Secret
+
+Fault = TypeVar("Fault", bound=BaseException)
 
 BEAT_S = 0.1
 # Connections lost or refused in a row before the listeners are told that the venue cannot be reached.
@@ -175,17 +177,17 @@ class TradePort:
 
     async def _handshake(self, link: PortLink, wire: Wire, host: str, resource: str) -> str:
         reason = "closed"
-        async with trio.open_nursery() as nursery:
-            try:
+        # A refusal is raised in the library's reader, so it arrives here in a group.
+        try:
+            async with trio.open_nursery() as nursery:
                 with trio.fail_after(self._config.connect_timeout_s):
                     socket = await wrap_client_stream(nursery, wire, host, resource)  # type: ignore[arg-type]
-            except ConnectionRejected as error:
-                reason = self._rejected(link, error)
-            except (HandshakeError, ConnectionClosed, trio.BrokenResourceError, trio.TooSlowError) as error:
-                reason = f"handshake failed: {type(error).__name__}"
-            else:
                 reason = await self._talk(link, wire, socket)
-            nursery.cancel_scope.cancel()
+                nursery.cancel_scope.cancel()
+        except* ConnectionRejected as group:
+            reason = self._rejected(link, _first(group))
+        except* (HandshakeError, ConnectionClosed, trio.BrokenResourceError, trio.TooSlowError) as group:
+            reason = f"handshake failed: {type(_first(group)).__name__}"
         return reason
 
     async def _talk(self, link: PortLink, wire: Wire, socket: WebSocketConnection) -> str:
@@ -308,3 +310,10 @@ class TradePort:
 
     def _venue_ns(self, link: PortLink) -> int:
         return self._clock.venue_ns(link.now_ns, link.wall_ns)
+
+
+def _first(group: BaseExceptionGroup[Fault]) -> Fault:
+    found: Fault | BaseExceptionGroup[Fault] = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found

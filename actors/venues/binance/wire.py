@@ -8,6 +8,7 @@ same step.
 
 from __future__ import annotations
 
+import functools
 import os
 import ssl
 from collections.abc import Callable
@@ -53,6 +54,13 @@ class Wire(trio.abc.Stream):
         await self._stream.aclose()
 
 
+@functools.cache
+def tls_context() -> ssl.SSLContext:
+    """The system's certificates, read once: that takes milliseconds, and a reconnect must not stop the loop
+    for them."""
+    return ssl.create_default_context()
+
+
 async def connect(url: str) -> tuple[Wire, str, str]:
     """Open ws:// or wss://; returns the stream, the host for the handshake, and the resource to ask for.
 
@@ -66,7 +74,7 @@ async def connect(url: str) -> tuple[Wire, str, str]:
     try:
         if secure:
             over = await trio.open_ssl_over_tcp_stream(
-                host, port, https_compatible=True, ssl_context=ssl.create_default_context()
+                host, port, https_compatible=True, ssl_context=tls_context()
             )
             await over.do_handshake()
             stream = over

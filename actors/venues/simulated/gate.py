@@ -208,7 +208,8 @@ class Gate:
         return answer
 
     def _error(self, error: VenueError, account: str | None) -> Answer:
-        retry_at_us = error.retry_at_us if isinstance(error, TooMany) else None
+        # Too many unfilled orders (-1015) is a 429 without a time to come back: trading more frees the count.
+        retry_at_us = error.retry_at_us if isinstance(error, TooMany) and error.code != -1015 else None
         return Answer(status=error.http_status, error=error, account=account, retry_at_us=retry_at_us)
 
     def _log(self, call: Call, answer: Answer, status: int, fault: str | None) -> None:

@@ -228,7 +228,7 @@ async def test_too_many_unfilled_orders_are_1015_and_fills_give_them_back() -> N
                 assert (await _order(client, venue)).status_code == 200
             refused = await _order(client, venue)
             assert (refused.status_code, refused.json()["code"]) == (429, -1015)
-            assert int(refused.headers["retry-after"]) > 0
+            assert "retry-after" not in refused.headers, "documented for the weight, not for this count"
             venue.server.limits.count_orders("desk", -1, venue.running.clock.now_us())
             taking = await _order(client, venue, price="60001.00")
             assert taking.json()["status"] == "FILLED"

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from actors.venues.simulated.auth import ApiKey, KeyRing
+from actors.venues.simulated.clock import VenueClock
 from actors.venues.simulated.config import AccountConfig, SymbolConfig, VenueConfig
 from actors.venues.simulated.keys import NewKey
 from actors.venues.simulated.market import Candle, Levels, MarketEvent
@@ -129,15 +130,20 @@ _RSA = NewKey("RSA")
 
 @asynccontextmanager
 async def running_venue(
-    config: ServerConfig | None = None, generated: bool = False, market: StillMarket | None = None
+    config: ServerConfig | None = None,
+    generated: bool = False,
+    market: StillMarket | None = None,
+    clock: VenueClock | None = None,
 ) -> AsyncIterator[LocalVenue]:
-    """A venue in this Trio run, for as long as the block lasts."""
+    """A venue in this Trio run, for as long as the block lasts; `clock` is one that the test can move."""
     config = config or server_config()
     keys, ring = _keys()
     if market is None and not generated:
         market = StillMarket(config.venue.symbols)
     async with trio.open_nursery() as nursery:
-        start = lambda task_status: serve(config, market=market, keys=ring, task_status=task_status)  # noqa: E731
+        start = lambda task_status: serve(  # noqa: E731
+            config, market=market, keys=ring, clock=clock, task_status=task_status
+        )
         running: RunningVenue = await nursery.start(start)
         try:
             yield LocalVenue(running, keys)
@@ -152,9 +158,13 @@ class VenueThread:
     """
 
     def __init__(
-        self, config: ServerConfig | None = None, generated: bool = False, market: StillMarket | None = None
+        self,
+        config: ServerConfig | None = None,
+        generated: bool = False,
+        market: StillMarket | None = None,
+        clock: VenueClock | None = None,
     ) -> None:
-        self._arguments = (config, generated, market)
+        self._arguments = (config, generated, market, clock)
         self._ready = threading.Event()
         self._venue: LocalVenue | None = None
         self._error: BaseException | None = None
@@ -186,8 +196,7 @@ class VenueThread:
     async def _serve(self) -> None:
         self._token = trio.lowlevel.current_trio_token()
         with trio.CancelScope() as self._scope:
-            config, generated, market = self._arguments
-            async with running_venue(config, generated, market) as self._venue:
+            async with running_venue(*self._arguments) as self._venue:
                 self._ready.set()
                 await trio.sleep_forever()
 

@@ -173,6 +173,17 @@ def test_the_venues_position_is_believed_when_it_is_said_twice_and_makes_no_prof
     assert "the venue holds 150 lots, fills explain 100" in after.adjustments[0]
 
 
+def test_what_has_no_price_is_not_taken_in_for_nothing() -> None:
+    """Coins taken in at 0 would be a profit at the next price, and a loss for the day when they go."""
+    books = opened()
+    for _ in range(3):
+        books.on_venue_position(BTC, 150)
+    assert books.changed(BTC).size_lots == 0 and books.in_doubt
+    mark(books, 49_999.0, 50_001.0)
+    books.on_venue_position(BTC, 150)
+    assert (books.changed(BTC).size_lots, books.changed(BTC).average_price) == (150, D(50_000))
+
+
 def test_a_snapshot_older_than_a_fill_changes_nothing() -> None:
     books = opened()
     books.on_fill(fill(1, Side.BUY, "0.001", "50000"))

@@ -142,16 +142,22 @@ def test_below_the_ratio_it_does_nothing() -> None:
 
 
 def test_only_the_first_levels_count() -> None:
-    heavy = book(2.5, levels=10)
-    deep = Book(
+    near = book(2.5)
+    walls = ((49_000.0, 1_000.0), (51_000.0, 1_000.0))
+    for bids, asks in (((*near.bids, walls[0]), near.asks), (near.bids, (*near.asks, walls[1]))):
+        deep = Book(instrument=BTC, update_id=1, bids=bids, asks=asks, venue_ns=WARM, received_ns=WARM)
+        [intent] = warm().on_book(deep, WARM)
+        assert isinstance(intent, OrderIntent) and intent.side is Side.BUY
+    even = book(1.0)
+    wall = Book(
         instrument=BTC,
         update_id=1,
-        bids=heavy.bids,
-        asks=(*heavy.asks, (50_010.0, 1_000.0)),
+        bids=(*even.bids, walls[0]),
+        asks=even.asks,
         venue_ns=WARM,
         received_ns=WARM,
     )
-    assert len(warm().on_book(deep, WARM)) == 1
+    assert warm().on_book(wall, WARM) == []
 
 
 def test_a_book_shorter_than_its_levels_is_no_signal() -> None:

@@ -175,13 +175,17 @@ class Connections:
     # --- Cutting -----------------------------------------------------------------------------------------
 
     def cut(self, cut: Cut) -> None:
+        told = frozenset(self._sockets.values())
         if cut.announced:
             self.announce_shutdown()
-        self._nursery.start_soon(self._cut_later, cut)
+        self._nursery.start_soon(self._cut_later, cut, told)
 
-    async def _cut_later(self, cut: Cut) -> None:
+    async def _cut_later(self, cut: Cut, told: frozenset[Socket]) -> None:
         await trio.sleep(cut.after_s)
         for socket in list(self._sockets.values()):
+            # A server that goes takes those with it whom it has told; who connects meanwhile meets another one.
+            if cut.announced and socket not in told:
+                continue
             if cut.scope in ("all", socket.kind):
                 socket.end(
                     "shutdown" if cut.announced else "cut by a fault", GOING_AWAY if cut.announced else None

@@ -98,8 +98,10 @@ class Holding:
 
     def unprotected_lots(self) -> int:
         """Lots without a working stop, as far as they are enough for the venue to take a stop at all."""
-        size = abs(self.size_lots)
-        if self.limits is None or not size:
+        if self.position is None or not self.position.size_lots:
+            return 0
+        size = abs(self.position.size_lots)
+        if self.limits is None:
             return size
         bare = size - self.protected_lots
         if (

@@ -188,8 +188,10 @@ class RiskKernel:
         bought, sold = self.reservations.outstanding(holding.instrument)
         size = holding.size_lots
         lots = max(size + bought, sold - size)
+        if not lots:
+            return 0
         price = max(holding.mark_ticks(), self.reservations.dearest_ticks(holding.instrument))
-        if lots and not price:
+        if not price:
             raise ValueError(f"{lots} lots of {holding.instrument} have no price")
         return holding.limits.value(lots, price)
 

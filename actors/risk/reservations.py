@@ -77,7 +77,11 @@ class Reservations:
     @property
     def open_orders(self) -> int:
         """Orders that have not ended."""
-        return sum(not one.has_ended for one in self._all.values())
+        count = 0
+        for one in self._all.values():
+            if one.ended_ns is None:
+                count += 1
+        return count
 
     def outstanding(self, instrument: str) -> tuple[int, int]:
         """(lots that may still be bought, lots that may still be sold)"""

@@ -654,7 +654,8 @@ class ClockMeasured(Message, frozen=True):
 
 
 class VenueTrouble(Message, frozen=True):
-    """Something the venue imposes on all: "banned", "rate_limited", "maintenance"; until when (wall)."""
+    """Something the venue imposes: "banned", "rate_limited" (this address), "orders_limited" (this account),
+    "maintenance", or "unreachable" (several attempts failed); until when (wall), now if it does not say."""
 
     venue: str
     kind: str

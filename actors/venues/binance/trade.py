@@ -19,7 +19,16 @@ from trio_websocket import (
     wrap_client_stream,
 )
 
-from actors.messages import CancelOrder, PlaceOrder, QueryOrder, ReplaceOrder, UserStreamUp, VenueTrouble
+from actors.messages import (
+    CancelOrder,
+    PlaceOrder,
+    QueryAccount,
+    QueryFailed,
+    QueryOrder,
+    ReplaceOrder,
+    UserStreamUp,
+    VenueTrouble,
+)
 from actors.venues.binance.answers import not_sent
 from actors.venues.binance.budget import HostBudget
 from actors.venues.binance.clock import VenueClock
@@ -105,6 +114,9 @@ class TradePort:
             message = await link.receive()
             if isinstance(message, (PlaceOrder, CancelOrder, ReplaceOrder, QueryOrder)):
                 await self._request(link, message, link.asker)
+            elif isinstance(message, QueryAccount):
+                # An account is many requests; they are not to stand between orders on this connection.
+                link.reply(QueryFailed(what="account", key=message.account, reason="ask the REST port"))
             elif isinstance(message, Down) and self._session.stream_up:
                 # Its next life has not heard that the stream is up; it reads this first.
                 await self._put(link, self._orders, UserStreamUp(account=self._config.account_name))

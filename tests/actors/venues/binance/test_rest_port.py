@@ -36,12 +36,21 @@ from actors.messages import (
     SnapshotWanted,
     VenueTrouble,
 )
+from actors.venues.binance import answers
 from actors.venues.binance.budget import HostBudget
 from actors.venues.binance.clock import VenueClock
 from actors.venues.binance.config import BinanceConfig
 from actors.venues.binance.rest import RestPort
 from actors.venues.binance.signing import make_signer
-from actors.venues.simulated.faults import Ban, HideOrders, Maintenance, NoAnswer, ServerError, WrongClock
+from actors.venues.simulated.faults import (
+    Ban,
+    HideOrders,
+    Latency,
+    Maintenance,
+    NoAnswer,
+    ServerError,
+    WrongClock,
+)
 from actors.venues.simulated.keys import NewKey
 from supervisor.secret import Secret
 from tests.actors.venues.binance.desk import Desk, desk
@@ -208,16 +217,24 @@ async def test_flags_and_lateness_hold_an_order_back_at_the_last_moment(tmp_path
         assert len(venue.record()["orders"]) == 1  # type: ignore[arg-type]
 
 
-async def test_an_order_in_flight_is_answered_though_the_port_is_stopped(tmp_path: Path) -> None:
+async def test_an_order_in_flight_is_waited_for_though_the_tree_is_stopping(tmp_path: Path) -> None:
     async with connected(tmp_path) as (it, venue):
-        venue.running.control.begin(NoAnswer(match="order.place", count=1))
+        venue.running.control.begin(Latency(match="order.place", min_s=0.3, when="after"))
         it.tell(place("nd-o-1", price=LOW))
-        await trio.sleep(0.2)
-        it.runtime.crash("port")
-        it.tell(place("nd-o-2", price=LOW))
-        # Neither is left without an answer.
+        await trio.sleep(0.1)
+    assert [m.client_id for m in it.messages if isinstance(m, OrderReport)] == ["nd-o-1"]
+
+
+async def test_an_order_whose_answer_crashes_the_port_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a bug of ours")
+
+    async with connected(tmp_path) as (it, _):
+        monkeypatch.setattr(answers, "answer", broken)
+        it.tell(place("nd-o-1", price=LOW))
         await it.wait(OrderOutcomeUnknown, client_id="nd-o-1")
-        await it.wait_for(lambda m: getattr(m, "client_id", "") == "nd-o-2", "an answer to nd-o-2")
 
 
 async def test_a_ban_holds_everything_back_for_all(tmp_path: Path) -> None:

@@ -25,6 +25,8 @@ from actors.messages import (
     OrderRefusedByVenue,
     OrderReport,
     OrderStatus,
+    QueryAccount,
+    QueryFailed,
     Side,
     TimeInForce,
     UserStreamDown,
@@ -302,6 +304,12 @@ async def test_without_a_venue_everything_is_answered_not_sent(tmp_path: Path) -
         it.tell(replace("nd-o-1", "nd-o-2"))
         await it.wait(CancelOutcomeUnknown, client_id="nd-o-1")
         await it.wait(OrderNotSent, client_id="nd-o-2")
+
+
+async def test_an_account_is_not_read_over_the_connection_of_orders(tmp_path: Path) -> None:
+    async with trading(tmp_path) as (it, _):
+        it.tell(QueryAccount(account="binance/main", instruments=(), trades_since={}))
+        assert (await it.wait(QueryFailed)).reason == "ask the REST port"
 
 
 async def test_a_port_that_crashes_with_an_order_in_flight_leaves_it_unknown(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from supervisor.spec import Branch, Child, Strategy
 from tests.actors.venues.simulated.venue_fixture import LocalVenue, running_venue, server_config
 
 INSTRUMENT = "binance/BTCUSDT"
-FEED = FeedConfig(check_every_s=0.1, report_every_s=0.2, stale_after_s=1.5, stuck_after_s=1.2)
+FEED = FeedConfig(check_every_s=0.1, report_every_s=0.2, stale_after_s=1.5, stuck_after_s=3.0)
 MARKET = MarketConfig(overlap_max_s=1.0, reconnect_min_s=0.05, report_every_s=0.2)
 
 

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from actors.messages import (
     CancelOutcomeUnknown,
     EntriesForbidden,
     Fill,
     KillLatched,
-    OrderNotSent,
     OrderOutcomeUnknown,
     OrderRefusedByVenue,
     OrderReport,
@@ -22,132 +17,20 @@ from actors.messages import (
     VenueTrouble,
 )
 from actors.venues.binance.clock import VenueClock
-from actors.venues.binance.config import BinanceConfig
 from actors.venues.binance.errors import Trouble
-from actors.venues.binance.order_requests import OrderRequest
-from actors.venues.binance.signing import Ed25519Signer, HmacSigner, Signer, sorted_payload
+from actors.venues.binance.signing import HmacSigner, sorted_payload
 from actors.venues.binance.trade_session import (
     Answered,
-    Deed,
     Hang,
     KeyRefused,
-    Send,
     State,
     Told,
-    TradeSession,
 )
 from actors.venues.binance.weights import Use
-from supervisor.effects import Asker
-from supervisor.flags import Flags
-from supervisor.mailbox import Address
 from supervisor.message import Message
 from supervisor.secret import Secret
 from tests.actors.venues.binance.order_samples import cancel, order_answer, place, query, replace, trade_event
-
-ORDERS = Asker(Address("orders"), 0)
-SECOND = 10**9
-WALL_NS = 1_723_161_600 * SECOND
-KEY = Secret("the-api-key")
-
-
-class CountingBudget:
-    """Grants everything until told otherwise, and remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.refuse: str | None = None
-        self.taken: list[tuple[Use, int, int]] = []
-        self.weights: list[int] = []
-        self.orders: list[tuple[int, int]] = []
-        self.latches: list[tuple[Trouble, int]] = []
-
-    def take(self, use: Use, weight: int, orders: int, venue_ns: int) -> str | None:
-        if self.refuse is None:
-            self.taken.append((use, weight, orders))
-        return self.refuse
-
-    def saw_weight(self, used: int, sent_ns: int, venue_ns: int) -> None:
-        self.weights.append(used)
-
-    def saw_orders(self, length_ms: int, used: int, sent_ns: int, venue_ns: int) -> None:
-        self.orders.append((length_ms, used))
-
-    def latch(self, trouble: Trouble, until_ms: int, venue_ns: int) -> None:
-        self.latches.append((trouble, until_ms))
-
-
-class Script:
-    """A session and its times; `now_ns` is moved by the test."""
-
-    def __init__(self, signer: Signer | None = None, **config: Any) -> None:
-        self.now_ns = SECOND
-        self.budget = CountingBudget()
-        self.clock = VenueClock()
-        self.flags = Flags()
-        self.signer = signer or Ed25519Signer(Ed25519PrivateKey.generate())
-        self.session = TradeSession(BinanceConfig(**config), KEY, self.signer, self.clock, self.budget)
-
-    @property
-    def wall_ns(self) -> int:
-        return WALL_NS + self.now_ns
-
-    def say(self, **frame: Any) -> list[Deed]:
-        return self.session.received(json.dumps(frame), self.now_ns, self.wall_ns)
-
-    def event(self, event: dict[str, Any]) -> list[Deed]:
-        return self.say(subscriptionId=0, event=event)
-
-    def beat(self, after_s: float, reading: bool = True) -> list[Deed]:
-        self.now_ns += int(after_s * SECOND)
-        return self.session.beat(self.now_ns, self.wall_ns, reading)
-
-    def request(self, request: OrderRequest) -> bytes | Answered:
-        return self.session.prepare(request, ORDERS, self.flags, self.now_ns, self.wall_ns)
-
-    def send(self, request: OrderRequest) -> dict[str, Any]:
-        """The request as the venue reads it; it must have been granted."""
-        data = self.request(request)
-        assert isinstance(data, bytes)
-        return dict(json.loads(data))
-
-    def answer_time(self, deeds: list[Deed]) -> list[Deed]:
-        [asked] = sent(deeds)
-        assert asked["method"] == "time"
-        self.now_ns += 2_000_000
-        # The venue is 25 ms ahead of our wall clock.
-        return self.say(
-            id=asked["id"], status=200, result={"serverTime": (self.wall_ns - 1_000_000) // 10**6 + 25}
-        )
-
-    def open(self) -> list[Deed]:
-        """From the opening to what follows the last measurement of the clock."""
-        deeds = self.session.opened(self.now_ns, self.wall_ns)
-        for _ in range(3):
-            deeds = self.answer_time(deeds)
-        return deeds
-
-    def up(self) -> Script:
-        deeds = self.open()
-        if self.signer.logs_on:
-            deeds = self.say(id=sent(deeds)[0]["id"], status=200, result={})
-        deeds = self.say(id=sent(deeds)[0]["id"], status=200, result={"subscriptionId": 0})
-        assert deeds == [Told(UserStreamUp(account="binance/main"))]
-        return self
-
-
-def sent(deeds: list[Deed]) -> list[dict[str, Any]]:
-    return [json.loads(deed.data) for deed in deeds if isinstance(deed, Send)]
-
-
-def answered(deeds: list[Deed]) -> list[Message]:
-    return [message for deed in deeds if isinstance(deed, Answered) for message in deed.messages]
-
-
-def not_sent_reason(outcome: bytes | Answered) -> str:
-    assert isinstance(outcome, Answered)
-    message = outcome.messages[-1]
-    assert isinstance(message, OrderNotSent)
-    return message.reason
-
+from tests.actors.venues.binance.session_script import SECOND, Script, answered, not_sent_reason, sent
 
 # -- coming up
 # ------------------------------------------------------------------------------------------------
@@ -394,65 +277,3 @@ def test_too_many_orders_latches_orders_and_the_order_is_refused() -> None:
     deeds = script.say(id=request["id"], status=429, error={"code": -1015, "msg": "Too many new orders."})
     assert [trouble for trouble, _ in script.budget.latches] == [Trouble.ORDERS_LIMITED]
     assert isinstance(answered(deeds)[0], OrderRefusedByVenue)
-
-
-# -- staying up
-# -----------------------------------------------------------------------------------------------
-
-
-def test_a_heartbeat_measures_the_clock_and_its_silence_ends_the_connection() -> None:
-    script = Script().up()
-    assert script.beat(4.0) == []
-    deeds = script.beat(1.1)
-    script.answer_time(deeds)
-    assert sent(script.beat(4.9)) == []
-    assert sent(script.beat(0.2))[0]["method"] == "time"
-    assert script.beat(2.9) == []
-    assert isinstance(script.beat(0.2)[0], Hang)
-
-
-def test_a_socket_left_unread_is_not_taken_for_a_silent_venue() -> None:
-    script = Script().up()
-    assert sent(script.beat(5.1))
-    assert script.beat(60, reading=False) == []
-
-
-@pytest.mark.parametrize("word", ["serverShutdown", "eventStreamTerminated"])
-def test_a_venue_that_will_end_the_connection_is_left_once_open_requests_are_answered(word: str) -> None:
-    script = Script().up()
-    request = script.send(place())
-    deeds = script.event({"e": word, "E": 1})
-    assert not any(isinstance(deed, Hang) for deed in deeds)
-    assert "retiring" in not_sent_reason(script.request(place("nd-o-9")))
-    last = script.say(id=request["id"], status=200, result=order_answer())
-    assert isinstance(answered(last)[0], OrderReport)
-    assert isinstance(last[-1], Hang)
-
-
-def test_an_ended_stream_is_told_at_once_and_once() -> None:
-    script = Script().up()
-    script.send(place())
-    [down] = script.event({"e": "eventStreamTerminated", "E": 1})
-    assert down == Told(UserStreamDown(account="binance/main", reason="eventStreamTerminated"))
-    assert not any(isinstance(deed, Told) for deed in script.session.lost("renewed"))
-
-
-def test_a_shutdown_notice_without_the_envelope_is_understood_too() -> None:
-    [hang] = Script().up().say(e="serverShutdown", E=1)
-    assert isinstance(hang, Hang)
-
-
-def test_a_connection_is_renewed_before_the_venue_ends_it() -> None:
-    script = Script(connection_max_s=3600.0).up()
-    script.send(place())
-    deeds = script.beat(3601)
-    assert [type(deed) for deed in deeds] == [Answered, Hang]
-    assert script.session.state is State.RETIRING
-
-
-def test_the_next_connection_starts_anew_and_old_answers_mean_nothing() -> None:
-    script = Script().up()
-    old = script.send(place())
-    script.session.lost("reset")
-    script.up()
-    assert script.say(id=old["id"], status=200, result=order_answer()) == []

@@ -21,6 +21,7 @@ import trio
 from actors.engine import Engine
 from actors.messages import TradingStopped
 from actors.orders.client_ids import PREFIX
+from actors.played import narrowed
 from actors.settings import Settings, read
 from actors.summary import Summary, summarise, words
 from actors.tally import Tally
@@ -50,7 +51,7 @@ def run_desk(
     """Run until SIGINT, SIGTERM or `for_s` seconds; the exit code is 1 where the run disagrees with the venue's
     record. Raises ConfigError or SecretError before anything has started, StartFailed or TreeGaveUp after."""
     asked = [*overrides, *([f"simulated.recording={recording.resolve()}"] if recording is not None else [])]
-    settings = read(config, asked)
+    settings = narrowed(read(config, asked))
     settings.desk.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     drawn = view and sys.stdout.isatty()
     log = settings.log

@@ -174,6 +174,8 @@ class OrdersActor(Actor):
             # A fact, journalled or not; it is read from the venue again if we die before it can be kept.
             self._words.forward(waiting)
             desk.unkept.append(fill_record(waiting))
+        elif isinstance(waiting, tuple) and not isinstance(waiting, Block):
+            desk.unkept.extend(waiting)
         elif isinstance(waiting, Block):
             self._sender.numbers_failed(waiting)
 
@@ -335,12 +337,15 @@ class OrdersActor(Actor):
         for token in late:
             _, waiting = desk.pending.pop(token)
             self._journal_failed(waiting, "the journal does not answer")
-        if desk.unkept and not desk.pending:
-            desk.append(tuple(desk.unkept), None)
+        if desk.pending or now_ns < self._probe_ns or not (desk.unkept or desk.journal_trouble):
+            return
+        self._probe_ns = now_ns + S
+        if desk.unkept:
+            records = tuple(desk.unkept)
             desk.unkept.clear()
-        elif desk.journal_trouble and not desk.pending and now_ns >= self._probe_ns:
+            desk.append(records, records)
+        else:
             # Nothing is opened meanwhile, so nothing else would show that it works again.
-            self._probe_ns = now_ns + S
             self._past.write_mark()
 
     def _say_when_done(self) -> None:

@@ -125,12 +125,6 @@ class Order:
         return self.size_lots - max(self.filled_lots, self.reported_lots)
 
     @property
-    def held_lots(self) -> int:
-        """What it keeps from being sold by another order. A stop that gives way to another order in one
-        request holds nothing any more: the venue takes it away first, or does neither."""
-        return 0 if self.replaced_by else self.remaining_lots
-
-    @property
     def fills_missing(self) -> bool:
         return self.reported_lots > self.filled_lots
 

@@ -215,6 +215,24 @@ class Desk:
                 held -= order.reported_lots - order.filled_lots
         return max(0, held)
 
+    def held(self, order: Order, successor: Order | None = None) -> int:
+        """Lots that a stop or an exit keeps from being sold by another order. `successor`: the order that
+        takes its place in one request, where there is one.
+
+        The venue does both halves or neither, and while every coin is ours it refuses to sell one twice: so
+        what the successor leaves over may be covered anew at once. Where the owner's coins lie beside ours
+        the venue would take those: then it is held until the venue has said that the order is gone.
+        """
+        if successor is None and not order.replaced_by:
+            return order.remaining_lots
+        successor = successor or self.known.live.get(order.replaced_by)
+        if successor is None:
+            return 0  # it has come and gone, so this one went before it
+        line = self.lines[order.instrument]
+        if not self.holdings.has_baseline(self.base(line)):
+            return 0
+        return max(0, order.remaining_lots - successor.remaining_lots)
+
     def coins(self) -> tuple[str, ...]:
         """The base coins that we trade."""
         return tuple(self.base(line) for line in self.lines.values() if line.grid is not None)

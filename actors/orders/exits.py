@@ -116,18 +116,20 @@ class Exits:
         orders = [
             o for o in desk.known.of(line.instrument) if o.purpose is not Purpose.OPEN and o.owed is None
         ]
-        # A stop that a live order replaces is spoken for by that order.
-        replaced = {o.replaces for o in orders if o.replaces}
+        successors = {o.replaces: o for o in orders if o.replaces}
         stops = [o for o in orders if o.purpose is Purpose.PROTECT]
         exits = [o for o in orders if o.purpose is Purpose.REDUCE]
-        covers = [
-            Cover(o.client_id, o.remaining_lots, o.stop_ticks or 0, o.state is OrderState.OPEN)
-            for o in stops
-            if o.state is not OrderState.CANCELLING and o.client_id not in replaced
-        ]
+        covers: list[Cover] = []
+        held_lots = 0
+        for o in stops:
+            successor = successors.get(o.client_id)
+            if successor is None and o.state is not OrderState.CANCELLING:
+                is_open = o.state is OrderState.OPEN
+                covers.append(Cover(o.client_id, o.remaining_lots, o.stop_ticks or 0, is_open))
+            else:
+                held_lots += desk.held(o, successor)
         verified = sum(o.remaining_lots for o in stops if o.verified_wall_ns and o.state in _STANDING)
         exit_lots = sum(o.remaining_lots for o in exits)
-        held_lots = sum(o.held_lots for o in stops if o.state is OrderState.CANCELLING)
         return View(line.grid, desk.position(line), covers, exits, exit_lots, held_lots, verified)
 
     def _settle_stop_price(self, line: Line, view: View, now_ns: int) -> None:
@@ -358,7 +360,8 @@ class Exits:
         self._permit(intent, view.position, working, replaces)
 
     def _stop_ticks(self, line: Line, view: View) -> int:
-        """Where a new stop goes: as wanted, and below the market if that has fallen through what was wanted."""
+        """Where a new stop goes: as wanted, and below the market if that has fallen through what was
+        wanted."""
         bid = self._bid(line, self._desk.shell.now_ns)
         if not (bid and line.leaving):
             return line.stop_ticks

@@ -22,6 +22,10 @@ class Holdings:
         self._baseline = dict(baseline)
         self.coins: dict[str, Decimal] = {}
 
+    def has_baseline(self, coin: str) -> bool:
+        """Some of the coin on the account is the owner's."""
+        return self._baseline.get(coin, _NOTHING) > 0
+
     def read(self, balances: Iterable[Balance], coins: Iterable[str]) -> None:
         """Believe the venue: `coins` are set to their balance (free and locked) less the baseline; a coin
         that it does not list is one that it holds none of."""

@@ -8,8 +8,8 @@ Rules:
    not ours are reported and left alone.
 4. Two readings in a row must agree, with nothing in doubt between them, before the result is believed; and
    then, before anything else, every unprotected position gets its stop.
-5. Orders already in flight outlive their sender: the order window (plus uncertainty) is waited out after that,
-   and everything is swept, read and agreed upon again. Only then the gate opens.
+5. Orders already in flight outlive their sender: the order window (plus uncertainty) is waited out after
+   that, and everything is swept, read and agreed upon again. Only then the gate opens.
 6. A lost stream, an audit that disagrees or too much to keep aside starts over; a lost lease stops all of it.
 """
 

@@ -205,9 +205,10 @@ class Sender:
     def _held_by_others(self, order: Order) -> int:
         """Lots that other stops and exits may still sell; a stop that an exit replaces counts as that
         exit."""
+        desk = self._desk
         return sum(
-            other.held_lots
-            for other in self._desk.known.of(order.instrument)
+            desk.held(other)
+            for other in desk.known.of(order.instrument)
             if other.purpose is not Purpose.OPEN
             and other.may_work
             and other is not order

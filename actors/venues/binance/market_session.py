@@ -126,10 +126,9 @@ class MarketSession:
         handover = self._handover
         if handover is None:
             # The way of nearly every frame.
-            kind = type(message)
-            if kind is DepthDiff:
+            if type(message) is DepthDiff:
                 self._diffs[message.instrument] = message.last_id
-            elif kind is TradeTick and not self._is_new_trade(message):
+            elif type(message) is TradeTick and not self._is_new_trade(message):
                 return
             self.messages.append(message)
             return

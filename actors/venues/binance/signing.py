@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from typing import NamedTuple, Protocol
+from typing import Protocol
 from urllib.parse import quote
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -59,18 +59,6 @@ class Ed25519Signer:
 
     def __repr__(self) -> str:
         return "Ed25519Signer(****)"
-
-
-class Credentials(NamedTuple):
-    """What the ports of one account sign with."""
-
-    api_key: Secret
-    signer: Signer
-
-    @classmethod
-    def load(cls, api_key: str, api_secret: str) -> Credentials:
-        """From two sources (credential:NAME, file:PATH, env:NAME). Raises SecretError or ValueError."""
-        return cls(Secret.load(api_key), make_signer(Secret.load(api_secret)))
 
 
 def make_signer(secret: Secret) -> Signer:

@@ -98,12 +98,13 @@ async def start(
     it cannot be started.
     """
     ours, theirs = socket.socketpair()
+    process: trio.Process | None = None
     try:
         with theirs:
             process = await _open(args, {**os.environ, **(env or {})}, theirs, output)
-    except BaseException:
-        ours.close()
-        raise
+    finally:
+        if process is None:
+            ours.close()
     return Process(name, process, ours, output)
 
 

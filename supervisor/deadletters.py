@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Literal, NamedTuple
+from typing import Literal
+
+import msgspec
 
 from supervisor.events import DeadLetters
 from supervisor.message import Message
@@ -24,7 +26,7 @@ KEPT_MAX = 256
 KINDS_MAX = 1000
 
 
-class DeadLetter(NamedTuple):
+class DeadLetter(msgspec.Struct, frozen=True):
     at_ns: int
     to: str
     reason: Reason
@@ -35,17 +37,22 @@ class DeadLetterBox:
     """Bounded in what it keeps; exact in what it counts."""
 
     def __init__(self) -> None:
-        self.counts: dict[str, int] = {}
+        self._counts: dict[tuple[str, Reason], int] = {}
         self.total = 0
         self.last: deque[DeadLetter] = deque(maxlen=KEPT_MAX)
 
     def add(self, at_ns: int, to: str, reason: Reason, message: Message) -> None:
-        key = f"{type(message).__name__}/{reason}"
-        if key not in self.counts and len(self.counts) >= KINDS_MAX:
-            key = f"other/{reason}"
-        self.counts[key] = self.counts.get(key, 0) + 1
+        key = (type(message).__name__, reason)
+        if key not in self._counts and len(self._counts) >= KINDS_MAX:
+            key = ("other", reason)
+        self._counts[key] = self._counts.get(key, 0) + 1
         self.total += 1
         self.last.append(DeadLetter(at_ns, to, reason, message))
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """As "OrderIntent/refused" -> number."""
+        return {f"{kind}/{reason}": count for (kind, reason), count in self._counts.items()}
+
     def event(self) -> DeadLetters:
-        return DeadLetters(total=self.total, counts=dict(self.counts))
+        return DeadLetters(total=self.total, counts=self.counts)

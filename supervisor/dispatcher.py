@@ -38,7 +38,7 @@ DEAD_LETTERS_EVERY_NS = 1_000_000_000
 REPLIES = (Answer, AskFailed, Refused)
 
 _FAILURES: dict[Reason, AskFailure] = {"refused": "overloaded", "dropped": "overloaded"}
-_NORMAL, _SYSTEM = Lane.NORMAL, Lane.SYSTEM
+_NORMAL, _SYSTEM, _STARTING = Lane.NORMAL, Lane.SYSTEM, State.STARTING
 
 
 class Dispatcher:
@@ -97,78 +97,85 @@ class Dispatcher:
         if self.timers.next_ns <= began:
             self.timers.fire(began)
         supervision = self.supervision
-        supervision.step()
-        ready = self._ready
-        scheduling = self.world.scheduling
+        if supervision.busy:
+            supervision.step()
         left = TURN_MESSAGES
         while True:
             if self._system:
                 self._deliver_system()
-            if not ready or left <= 0 or self.now_ns - began >= TURN_NS:
-                return
-            if scheduling is not None:
-                ready.rotate(-scheduling.randrange(len(ready)))
-            cell = ready.popleft()
-            cell.scheduled = False
-            if cell.wake is not None:
-                cell.wake()
-            elif cell.handlers is not None:
-                left -= self._run(cell, left)
             if supervision.pending:
                 supervision.settle()
+            if not self._ready or left <= 0 or self.now_ns >= began + TURN_NS:
+                return
+            left = self._handle(left, began + TURN_NS)
 
-    def _run(self, cell: Cell, limit: int) -> int:
-        """Let one actor handle its messages for its share of the turn; returns how many it handled."""
-        actor, handlers, box, queue = cell.actor, cell.handlers, cell.box, cell.queue
-        assert handlers is not None
-        clock, effects, system, pending = self._clock, self.effects, self._system, self.supervision.pending
-        trace, doom = self.trace, cell.doom
-        held = cell.state is State.STARTING
-        simple = cell.plain and not box.early
-        box.note_depth()
+    def _handle(self, left: int, until_ns: int) -> int:
+        """Let the actors of the run queue handle up to `left` messages; returns how many are left. Comes
+        back early when a life has ended or a system message is waiting. The hot loop: what looks repeated
+        here is a call saved."""
+        ready, system, effects, clock = self._ready, self._system, self.effects, self._clock
+        pending, trace, lottery = self.supervision.pending, self.trace, self.world.scheduling
         now = self.now_ns
-        until = now + SHARE_NS
-        done = 0
-        envelope: Envelope | None = None
-        self.running = cell
-        try:
-            while done < limit:
-                if simple:
-                    envelope = queue.popleft() if queue else None
-                else:
-                    envelope = box.take(held=held)
-                if envelope is None:
-                    break
-                message = envelope[0]
-                handler = handlers[type(message)]
-                done += 1
-                if handler is None:
-                    self.bury(cell.name, "unhandled", envelope)
-                    continue
-                self.hand = envelope
-                if trace is not None:
-                    trace(now, cell.name, message)
-                handler(actor, message)
-                if doom is not None:
-                    raise doom
-                if effects:
-                    self.release(cell.address)
-                self.now_ns = now = clock()
-                if system or pending or now >= until:
-                    break
-        except Exception as error:  # noqa: BLE001 - the one place where an actor's crash ends
-            self.lives.crashed(cell, envelope, error)
-        except BaseException as error:  # noqa: BLE001 - stops the tree, and is raised again once it has stopped
-            self.lives.interrupted(cell, error)
-        self.running = None
-        cell.done += done
-        self._after_run(cell)
-        return done
+        envelope: Envelope | None
+        while ready and left > 0 and now < until_ns and not system and not pending:
+            if lottery is not None:
+                ready.rotate(-lottery.randrange(len(ready)))
+            cell = ready.popleft()
+            cell.scheduled = False
+            handlers = cell.handlers
+            if handlers is None:
+                if cell.wake is not None:
+                    cell.wake()
+                continue
+            actor, box, queue, before = cell.actor, cell.box, cell.queue, left
+            simple, doom = cell.plain and not box.early, cell.doom
+            if len(queue) > box.high_water:
+                box.high_water = len(queue)
+            share_ns = now + SHARE_NS
+            self.running = cell
+            envelope = None
+            try:
+                while left > 0:
+                    if not simple:
+                        envelope = box.take(held=cell.state is _STARTING)
+                        if envelope is None:
+                            break
+                    elif queue:
+                        envelope = queue.popleft()
+                    else:
+                        break
+                    left -= 1
+                    message = envelope[0]
+                    handler = handlers[type(message)]
+                    if handler is None:
+                        self.bury(cell.name, "unhandled", envelope)
+                        continue
+                    self.hand = envelope
+                    if trace is not None:
+                        trace(now, cell.name, message)
+                    handler(actor, message)
+                    if doom is not None:
+                        raise doom
+                    if effects:
+                        self.release(cell.address)
+                    self.now_ns = now = clock()
+                    if now >= share_ns or system or pending:
+                        break
+            except Exception as error:  # noqa: BLE001 - the one place where an actor's crash ends
+                self.lives.crashed(cell, envelope, error)
+            except BaseException as error:  # noqa: BLE001 - stops the tree, and is raised again when it has stopped
+                self.lives.interrupted(cell, error)
+            self.running = None
+            cell.done += before - left
+            if cell.room:
+                self.wake_for_room(cell)
+            if queue or not simple:
+                self.schedule(cell)
+        return left
 
-    def _after_run(self, cell: Cell) -> None:
-        cell.waiting_ns = 0
-        self.schedule(cell)
-        if cell.room and not cell.box.full:
+    def wake_for_room(self, cell: Cell) -> None:
+        """Wake the ports that wait for room in this mailbox, if there is some."""
+        if not cell.box.full or cell.closed:
             waiting, cell.room = cell.room, []
             for wake in waiting:
                 wake()
@@ -181,9 +188,9 @@ class Dispatcher:
             function(cell.actor, *arguments)
             self.running = None
             self.release(cell.address)
-        except Exception as error:  # noqa: BLE001 - as in _run
+        except Exception as error:  # noqa: BLE001 - as in _handle
             self.lives.crashed(cell, envelope, error)
-        except BaseException as error:  # noqa: BLE001 - as in _run
+        except BaseException as error:  # noqa: BLE001 - as in _handle
             self.lives.interrupted(cell, error)
         self.running = None
 
@@ -214,18 +221,24 @@ class Dispatcher:
 
     def release(self, sender: Address) -> None:
         """Do, in order, what the handler that has just returned wanted done."""
-        cells, ready = self.cells, self._ready
+        last, plain = None, False
         for to, what, extra in self.effects:
             if to is None:
                 what(*extra)
+                last = None
                 continue
-            cell = cells.get(to)
-            if cell is not None and cell.plain and what.lane is _NORMAL and len(cell.queue) < cell.bound:
-                cell.queue.append((what, sender, extra))
+            if to is not last:
+                # Most handlers tell one receiver; several at a time, if they tell many things.
+                cell = self.cells.get(to)
+                last, plain = to, cell is not None and cell.plain
+                if cell is not None:
+                    queue, bound = cell.queue, cell.bound
+            if plain and cell is not None and what.lane is _NORMAL and len(queue) < bound:
+                queue.append((what, sender, extra))
                 if not cell.scheduled:
                     cell.scheduled = True
                     cell.waiting_ns = self.now_ns
-                    ready.append(cell)
+                    self._ready.append(cell)
             elif not self.post(to, (what, sender, extra)):
                 self._refuse(to, what, sender, extra)
         self.effects.clear()
@@ -246,6 +259,8 @@ class Dispatcher:
             return False
         if cell.is_port and not cell.alive and self.lives.bounce(cell, envelope, written=False):
             return False
+        if not cell.scheduled and not cell.queue:
+            cell.waiting_ns = self.now_ns
         early = cell.state is not State.RUNNING and cell.passes(envelope, REPLIES)
         try:
             put, old = cell.box.put(envelope, early=early, exempt=exempt)
@@ -268,7 +283,11 @@ class Dispatcher:
         if cell.scheduled or not cell.alive:
             return
         box = cell.box
-        if box.early or (cell.state is not State.STARTING and len(box)):
+        if (
+            (cell.queue and cell.state is not _STARTING)
+            or box.early
+            or (cell.state is not _STARTING and len(box))
+        ):
             cell.scheduled = True
             cell.waiting_ns = self.now_ns
             self._ready.append(cell)

@@ -78,14 +78,11 @@ class Link:
         box.note_depth()
         envelope = box.take(held=cell.state is State.STARTING)
         if envelope is None:
-            cell.waiting_ns = 0
             return None
         cell.done += 1
-        cell.waiting_ns = self._dispatcher.now_ns if len(box) else 0
-        if cell.room and not box.full:
-            waiting, cell.room = cell.room, []
-            for wake in waiting:
-                wake()
+        cell.waiting_ns = self._dispatcher.now_ns
+        if cell.room:
+            self._dispatcher.wake_for_room(cell)
         self._last = envelope
         self._track(envelope)
         return envelope[0]

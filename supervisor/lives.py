@@ -75,7 +75,10 @@ class Lives:
         else:
             actor._life = Life(dispatcher, cell)
             cell.actor, cell.handlers = actor, handlers
-            dispatcher.guard(cell, self._no_message(), type(actor).started)
+            if type(actor).started is Actor.started:
+                self.ready(cell)
+            else:
+                dispatcher.guard(cell, self._no_message(), type(actor).started)
         dispatcher.schedule(cell)
         if cell.state is State.STARTING:
             at_ns = dispatcher.now_ns + int(cell.spec.start_timeout_s * 1e9)
@@ -189,17 +192,17 @@ class Lives:
     def _ended(self, cell: Cell, reason: DownReason, end: End, error: BaseException | None) -> None:
         dispatcher = self._dispatcher
         self._cancel_timer(cell)
-        for timer in cell.timers.values():
-            dispatcher.timers.cancel(timer)
-        cell.timers.clear()
+        if cell.timers:
+            for timer in cell.timers.values():
+                dispatcher.timers.cancel(timer)
+            cell.timers.clear()
         if end is End.FINISHED and cell.ready_ns is None:
             # It never was what its siblings wait for.
             end = End.UNREADY if cell.spec.restart is Restart.PERMANENT else End.FINISHED
         cell.actor = cell.handlers = cell.wake = None
         cell.plain = False
         cell.enter(State.ENDED, dispatcher.now_ns)
-        if len(cell.box):
-            self._sift(cell)
+        self._sift(cell)
         if cell.asked or cell.owed:
             dispatcher.asks.life_ended(cell)
         if cell.watchers:
@@ -223,9 +226,7 @@ class Lives:
         for envelope in cell.box.clear():
             if not (cell.is_port and self.bounce(cell, envelope, written=False)):
                 self._dispatcher.bury(cell.name, "flushed", envelope)
-        waiting, cell.room = cell.room, []
-        for wake in waiting:
-            wake()
+        self._dispatcher.wake_for_room(cell)
 
     def bounce(self, cell: Cell, envelope: Envelope, *, written: bool) -> bool:
         """Tell the sender what became of a message that a port did not settle; False if its class does not
@@ -242,6 +243,8 @@ class Lives:
 
     def _sift(self, cell: Cell) -> None:
         """Flush the mailbox of what a new life must not act on."""
+        if cell.box.only_facts(cell.spec.ports) and not cell.is_port:
+            return
         gone = cell.box.sift(
             keep=lambda envelope: envelope[0].survives_restart,
             early=lambda envelope: cell.passes(envelope, ()),
@@ -289,17 +292,15 @@ class Lives:
     def report(self, cell: Cell, envelope: Envelope | None, error: BaseException) -> None:
         """Note a crash, to be formatted later."""
         dispatcher = self._dispatcher
-        cell.last_error = type(error).__name__
-        crash = RawCrash(
-            cell.name, cell.incarnation, error, _type_of(envelope), cell.restarts, dispatcher.world.wall_ns()
-        )
+        wall_ns = dispatcher.world.wall_ns()
+        crash = RawCrash(cell, cell.name, cell.incarnation, error, _type_of(envelope), cell.restarts, wall_ns)
         event = dispatcher.crashes.add(crash)
         if event is not None:
             dispatcher.publish(event)
 
     def report_outsider(self, name: str, error: BaseException) -> None:
         """Note the crash of something that is no child."""
-        crash = RawCrash(name, 0, error, None, 0, self._dispatcher.world.wall_ns())
+        crash = RawCrash(None, name, 0, error, None, 0, self._dispatcher.world.wall_ns())
         event = self._dispatcher.crashes.add(crash)
         if event is not None:
             self._dispatcher.publish(event)

@@ -203,6 +203,15 @@ class Mailbox:
                 gone.append(self._latest.pop(key))
         return gone
 
+    def only_facts(self, ports: tuple[Address, ...]) -> bool:
+        """True if nothing would be thrown out, or change its place, when the owner restarts."""
+        if self.early or self._latest or self._drops:
+            return False
+        for message, sender, _ in self.queue:
+            if not message.survives_restart or sender is self.address or sender in ports:
+                return False
+        return True
+
     def clear(self) -> list[Envelope]:
         """Empty it; returns what was in it."""
         self._drops.clear()

@@ -31,9 +31,11 @@ class State(enum.Enum):
 
 
 # There is no life, and nothing under way that would begin one.
-DOWN = frozenset({State.STOPPED, State.BACKOFF, State.FINISHED, State.GAVE_UP, State.HALTED})
+DOWN = (State.STOPPED, State.BACKOFF, State.FINISHED, State.GAVE_UP, State.HALTED)
 # And it stays so until the whole branch above is started anew.
-OUT = frozenset({State.FINISHED, State.GAVE_UP, State.HALTED})
+OUT = (State.FINISHED, State.GAVE_UP, State.HALTED)
+
+ALIVE = (State.RUNNING, State.STARTING, State.STOPPING)
 
 
 class Node:
@@ -119,7 +121,7 @@ class Cell(Node):
         self.room: list[Any] = []  # wakes tasks that wait for room in this mailbox
         self.doom: BaseException | None = None  # to be crashed with this
         self.done = 0
-        self.waiting_ns = 0  # since when the mailbox has not been empty; 0: it is
+        self.waiting_ns = 0  # when the mailbox began not to be empty, or was last read from
         self.poison: Message | None = None
         self.poison_lives = 0  # how many lives in a row `poison` has ended
         # Of the present life:
@@ -131,7 +133,7 @@ class Cell(Node):
 
     @property
     def alive(self) -> bool:
-        return self.state in (State.STARTING, State.RUNNING, State.STOPPING)
+        return self.state in ALIVE
 
     def passes(self, envelope: Envelope, replies: tuple[type[Message], ...]) -> bool:
         """Whether it may read this while STARTING: replies to its own asks, its own and its own ports'

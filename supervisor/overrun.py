@@ -114,7 +114,7 @@ class OverrunGuard:
         interrupted."""
         from supervisor.dispatcher import Dispatcher
 
-        callers = (Dispatcher._run.__code__, Dispatcher.guard.__code__)
+        callers = (Dispatcher._handle.__code__, Dispatcher.guard.__code__)
         innermost = True
         while frame is not None:
             code = frame.f_code

@@ -21,6 +21,9 @@ class Phase(enum.Enum):
     RESTARTING = "restarting"  # several children together: stopping them, waiting, starting them
     STOPPING = "stopping"
 
+    # By identity: an Enum's own hash is a function in Python, and this one is asked for at each crash.
+    __hash__ = object.__hash__
+
 
 class End(enum.Enum):
     """How a child ended."""
@@ -30,6 +33,8 @@ class End(enum.Enum):
     CRASHED = "crashed"  # a branch that spent its budget counts as one of these
     UNREADY = "unready"  # crashed, or ran out of time, before it was ready
     HALTED = "halted"
+
+    __hash__ = object.__hash__
 
 
 class Verdict(enum.Enum):

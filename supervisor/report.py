@@ -69,7 +69,7 @@ def tree_report(dispatcher: Dispatcher) -> TreeReport:
         at_ns=dispatcher.world.wall_ns(),
         root=_node(dispatcher.root, dispatcher.now_ns),
         flags=dispatcher.flags.raised(),
-        dead_letters=dict(dispatcher.dead.counts),
+        dead_letters=dispatcher.dead.counts,
     )
 
 

@@ -9,18 +9,24 @@ from __future__ import annotations
 
 import traceback
 from collections import deque
-from typing import NamedTuple
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from supervisor.events import ChildCrashed
 
-RAW_MAX = 64
+if TYPE_CHECKING:
+    from supervisor.node import Cell
+
+RAW_MAX = 256
 TEXT_MAX = 16_000
 LINE_MAX = 300
 
 
-class RawCrash(NamedTuple):
+class RawCrash(msgspec.Struct, frozen=True):
     """A crash as it was noted: cheap to make, not to be kept."""
 
+    cell: Cell | None  # None: something that is no child
     name: str
     incarnation: int
     error: BaseException
@@ -100,5 +106,7 @@ def _event(crash: RawCrash, *, formatted: bool) -> ChildCrashed:
         restarts=crash.restarts,
         wall_ns=crash.wall_ns,
     )
+    if crash.cell is not None:
+        crash.cell.last_error = event.error
     release_frames(crash.error)
     return event

@@ -57,7 +57,9 @@ class Supervision:
         self.pending.append((node, end, error))
 
     def became_ready(self, node: Child) -> None:
-        self.pending.append((node, None, None))
+        # A branch that is RUNNING waits for nobody.
+        if node.parent is not None and node.parent.phase is not Phase.RUNNING:
+            self.pending.append((node, None, None))
 
     def settle(self) -> None:
         """Work off everything that has happened."""
@@ -82,9 +84,8 @@ class Supervision:
 
     def _ended(self, node: Child, end: End, error: BaseException | None) -> None:
         branch = node.parent
-        node.enter(State.STOPPED, self._now_ns)
-        if error is not None:
-            node.last_error = one_line(error)
+        now_ns = self._dispatcher.now_ns
+        node.enter(State.STOPPED, now_ns)
         if branch is None:
             self._finish(end, error)
             return
@@ -94,7 +95,7 @@ class Supervision:
         if verdict is Verdict.RESTART and not comes_back(node.spec.restart, end):
             self._out(node, State.FINISHED)
             self._advance(branch)
-        elif verdict is Verdict.RESTART and branch.spending.crash(self._now_ns):
+        elif verdict is Verdict.RESTART and branch.spending.crash(now_ns):
             self._restart(branch, node)
         elif verdict is Verdict.RESTART:
             self._wind_down(branch, End.UNREADY if branch.ready_ns is None else End.CRASHED, error)
@@ -110,15 +111,16 @@ class Supervision:
             self._advance(branch)
 
     def _restart(self, branch: BranchNode, node: Child) -> None:
-        wait_ns = self._next_wait_ns(node)
+        now_ns = self._dispatcher.now_ns
+        wait_ns = self._next_wait_ns(node, now_ns)
         node.restarts += 1
         first = first_to_fall(branch.spec.strategy, node.index)
         if first is None:
             if wait_ns <= 0:
                 self._begin(node)
             else:
-                node.enter(State.BACKOFF, self._now_ns)
-                node.timer = self._dispatcher.timers.set(self._now_ns + wait_ns, self._backoff_over, node)
+                node.enter(State.BACKOFF, now_ns)
+                node.timer = self._dispatcher.timers.set(now_ns + wait_ns, self._backoff_over, node)
             return
         # A restart that is under way already may reach further to the left; it only ever grows.
         if branch.to_start:
@@ -128,11 +130,11 @@ class Supervision:
         branch.to_start = [i for i in fallen if self._starts_again(branch.children[i])]
         for i in branch.to_start:
             if branch.children[i].state is State.FINISHED:
-                branch.children[i].enter(State.STOPPED, self._now_ns)
-        branch.resume_ns = max(branch.resume_ns, self._now_ns + wait_ns)
+                branch.children[i].enter(State.STOPPED, now_ns)
+        branch.resume_ns = max(branch.resume_ns, now_ns + wait_ns)
         if branch.phase is Phase.RUNNING:
             branch.phase = Phase.RESTARTING
-            branch.enter(State.RESTARTING, self._now_ns)
+            branch.enter(State.RESTARTING, now_ns)
         self._advance(branch)
 
     def _starts_again(self, child: Child) -> bool:
@@ -143,9 +145,9 @@ class Supervision:
             return child.incarnation == 0
         return child.state not in (State.GAVE_UP, State.HALTED)
 
-    def _next_wait_ns(self, node: Child) -> int:
+    def _next_wait_ns(self, node: Child, now_ns: int) -> int:
         backoff = node.spec.backoff
-        healthy = node.ready_ns is not None and self._now_ns - node.ready_ns >= backoff.reset_after_s * 1e9
+        healthy = node.ready_ns is not None and now_ns - node.ready_ns >= backoff.reset_after_s * 1e9
         if healthy:
             node.streak = 0
         wait_s = delay_s(backoff, node.streak, self._dispatcher.world.random.random() if node.streak else 0.5)

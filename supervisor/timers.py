@@ -68,11 +68,8 @@ class Timers:
     def fire(self, now_ns: int) -> None:
         """Do what is due. What these actions set for now or earlier waits for the next call: no endless
         loop."""
-        due: list[Timer] = []
-        while self.next_ns <= now_ns:
-            due.append(heapq.heappop(self._heap)[2])
-        for timer in due:
-            # One of those before it may have cancelled it, when it had left the heap already.
-            if timer.live:
-                timer.live = False
-                timer.action(*timer.arguments)
+        newest = self._sequence
+        while self.next_ns <= now_ns and self._heap[0][1] <= newest:
+            timer = heapq.heappop(self._heap)[2]
+            timer.live = False
+            timer.action(*timer.arguments)

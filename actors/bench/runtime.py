@@ -79,10 +79,13 @@ class Sink(Actor):
         self._clock = clock
 
     def on_tick(self, tick: Tick) -> None:
-        self._clock.arrived()
+        clock = self._clock
+        clock.left -= 1
+        if clock.left == 0:
+            clock.over()
 
     def on_kill(self, _: Kill) -> None:
-        self._clock.arrived(kill=True)
+        self._clock.over()
 
     def on_poison(self, _: Poison) -> None:
         self._clock.begin()
@@ -95,27 +98,22 @@ class Clock:
 
     def __init__(self) -> None:
         self.samples_ns: list[int] = []
-        self.left = 1
-        self.kill_only = False
+        self.left = 0  # so many messages are still to come; below 0: only a Kill counts
         self._began_ns = 0
         self._done = trio.Event()
 
     def begin(self) -> None:
         self._began_ns = time.perf_counter_ns()
 
-    def arrived(self, kill: bool = False) -> None:
-        if kill or not self.kill_only:
-            self.left -= 1
-            if self.left == 0:
-                self.samples_ns.append(time.perf_counter_ns() - self._began_ns)
-                self._done.set()
+    def over(self) -> None:
+        self.samples_ns.append(time.perf_counter_ns() - self._began_ns)
+        self._done.set()
 
     async def wait(self) -> None:
         await self._done.wait()
 
-    def expect(self, count: int = 1, *, kill_only: bool = False) -> None:
+    def expect(self, count: int = 1) -> None:
         self.left = count
-        self.kill_only = kill_only
         self._done = trio.Event()
 
 
@@ -217,7 +215,7 @@ async def _restarts_desk(runtime: Runtime, clock: Clock, count: int) -> None:
 
 async def _kill_desk(runtime: Runtime, clock: Clock, count: int) -> None:
     for _ in range(count):
-        clock.expect(kill_only=True)
+        clock.expect(-1)
         for number in range(BACKLOG):
             runtime.tell(SINK, Tick(number=number, price=1.0))
         clock.begin()
@@ -272,7 +270,11 @@ async def _sink(
     source: trio.MemoryReceiveChannel[Tick] | trio.MemoryReceiveChannel[Message], clock: Clock
 ) -> None:
     async for message in source:
-        clock.arrived(kill=isinstance(message, Kill))
+        if isinstance(message, Kill):
+            clock.over()
+        clock.left -= 1
+        if clock.left == 0:
+            clock.over()
 
 
 async def _restarts_nursery(count: int) -> Clock:
@@ -284,7 +286,7 @@ async def _restarts_nursery(count: int) -> Clock:
             if isinstance(message, Poison):
                 clock.begin()
                 raise ValueError("asked for")
-            clock.arrived()
+            clock.over()
 
     async def supervise() -> None:
         while True:
@@ -309,7 +311,7 @@ async def _kill_fifo() -> Clock:
     clock = Clock()
     to, source = trio.open_memory_channel[Message](2 * BACKLOG)
     async with trio.open_nursery() as nursery:
-        clock.expect(kill_only=True)
+        clock.expect(-1)
         for number in range(BACKLOG):
             to.send_nowait(Tick(number=number, price=1.0))
         nursery.start_soon(_sink, source, clock)

@@ -7,14 +7,17 @@ installed first, so such a skip is a hole in the net, and turns the run red.
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
+from typing import TypeVar
 
 import pytest
 
 COMPONENT = "needs "
 
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
-def is_hole(reason: str, environ: dict[str, str]) -> bool:
+
+def is_hole(reason: str, environ: Mapping[str, str]) -> bool:
     """A skip for `reason` that must not happen in this environment."""
     return environ.get("CI") == "true" and reason.removeprefix("Skipped: ").startswith(COMPONENT)
 
@@ -23,12 +26,20 @@ def is_hole(reason: str, environ: dict[str, str]) -> bool:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    report = yield
-    if (
-        report.skipped
-        and isinstance(report.longrepr, tuple)
-        and is_hole(report.longrepr[2], dict(os.environ))
-    ):
+    return _without_hole((yield))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    # A whole file that skips itself.
+    return _without_hole((yield))
+
+
+def _without_hole(report: Report) -> Report:
+    skip = report.longrepr
+    if report.skipped and isinstance(skip, tuple) and is_hole(skip[2], os.environ):
         report.outcome = "failed"
-        report.longrepr = f"{item.nodeid}: {report.longrepr[2]}; in CI it must be there (see .ci/run)"
+        report.longrepr = f"{report.nodeid}: {skip[2]}; in CI it must be there (see .ci/run)"
     return report

@@ -7,6 +7,7 @@ at 59999.99 / 60000.01, 25 levels a side, one tick apart, 1 BTC each.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping
 from decimal import Decimal
@@ -18,7 +19,7 @@ from actors.venues.simulated.clock import VenueClock
 from actors.venues.simulated.config import RateLimitConfig, default_symbols
 from actors.venues.simulated.limits import BanConfig
 from actors.venues.simulated.server_config import ServerConfig
-from tests.actors.venues.simulated.venue_fixture import server_config
+from tests.actors.venues.simulated.venue_fixture import LocalVenue, server_config
 
 BEST_BID, BEST_ASK = Decimal("59999.99"), Decimal("60000.01")
 # Binance's spot commission without a VIP level: 0.1 % of what is received.
@@ -172,10 +173,18 @@ def tight_config(weight: int = 60) -> ServerConfig:
     return server_config(venue={"rate_limits": rates}, ban=BanConfig(after_429s=2, first_s=120))
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 5.0) -> None:
-    """Wait for something that another thread does."""
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f"not within {seconds} s: {what}")
-        time.sleep(0.005)
+# --- Waiting ------------------------------------------------------------------------------------------
+
+
+async def eventually(condition: Callable[[], bool], what: str) -> None:
+    """Let asyncio go on until something is so; fails after 5 s."""
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError(f"not within 5 s: {what}")
+
+
+def answered(venue: LocalVenue, method: str) -> int:
+    """How many requests of that method the venue has had."""
+    return venue.server.logbook.by_method[method]

@@ -41,7 +41,7 @@ SYMBOL = "BTC/USDT"
 
 def _client(venue: LocalVenue, key: Any = None, **options: object) -> Any:
     key = key or venue.hmac
-    urls = {name: f"{venue.url}/api/v3" for name in ("public", "private")}
+    urls = dict.fromkeys(("public", "private"), f"{venue.url}/api/v3")
     urls |= {"v1": f"{venue.url}/api/v1", "sapi": f"{venue.url}/sapi/v1"}
     return ccxt.binance(
         {

@@ -7,6 +7,8 @@ the tree under the overrun guard, and ends it the way the config says.
 from __future__ import annotations
 
 import contextlib
+import shutil
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -58,7 +60,7 @@ class Engine:
         self.world = RealWorld()
         self._began_ns = self.world.monotonic_ns()
         self.picture = Picture(
-            settings.desk.name, settings.venue.rest_url, f"nightdesk chaos crash {self.desk.example}"
+            settings.desk.name, settings.venue.rest_url, f"{command()} chaos crash {self.desk.example}"
         )
         self.situation = notices.Situation()
         self.pager = Pager(
@@ -209,10 +211,24 @@ class Engine:
             self.settings.status,
             name=self.settings.desk.name,
             state_dir=self.desk.state_dir,
-            snapshot=lambda: as_plain(self.view()),
+            snapshot=self._snapshot,
             operate=Operating(self.desk.control, self._crash),
         )
+
+    def _snapshot(self) -> dict[str, object]:
+        """The picture that people see, and the tree with its counters for whoever watches by program."""
+        assert self.runtime is not None
+        return {"view": as_plain(self.view()), "tree": as_plain(self.runtime.tree())}
 
     def _crash(self, name: str) -> None:
         assert self.runtime is not None
         self.runtime.crash(name)
+
+
+def command() -> str:
+    """How this command was called, so that a line to paste works where it is pasted."""
+    called = Path(sys.argv[0])
+    if called.name != "nightdesk":
+        return "nightdesk"
+    found = shutil.which("nightdesk")
+    return "nightdesk" if found is not None and Path(found).samefile(called) else str(called)

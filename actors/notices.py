@@ -38,7 +38,7 @@ def _position(protection: m.ProtectionChanged) -> str:
     stop = (
         f"stop {protection.stop_client_id} at tick {protection.stop_ticks} for {protection.protected_lots} lots"
         if protection.stop_client_id is not None
-        else "NO STOP"
+        else "no stop at this moment"
     )
     return f"position: {protection.instrument} {protection.position_lots} lots, {stop}"
 

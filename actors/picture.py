@@ -102,7 +102,7 @@ class Picture:
             wall_ns=wall_ns,
             tree=tuple(_tree_lines(tree.root)) if tree is not None else (),
             books=tuple(self._book(name) for name in sorted({*self._feeds, *self._books})),
-            positions=tuple(self._position(each) for each in reports if each.size_lots),
+            positions=tuple(self._position(each) for each in reports if self._lots(each)),
             orders=tuple(self._order(each) for each in self._orders.values()),
             pnl=_money(sum((each.realised + each.unrealised for each in reports), Decimal(0))),
             fees=", ".join(f"{fee.normalize():f} {coin}" for coin, fee in sorted(fees.items())) or "none",
@@ -134,15 +134,20 @@ class Picture:
             instrument, _float(bid), _float(bid_size), _float(ask), _float(ask_size), imbalance, None
         )
 
+    def _lots(self, report: m.PositionReport) -> int:
+        """The newest word on a position: orders knows of a fill up to a second before the next report."""
+        protection = self._protections.get(report.instrument)
+        return protection.position_lots if protection is not None else report.size_lots
+
     def _position(self, report: m.PositionReport) -> PositionLine:
         protection = self._protections.get(report.instrument)
         stop, covered = None, False
         if protection is not None and protection.stop_client_id is not None:
             stop = self._price(report.instrument, protection.stop_ticks)
-            covered = protection.protected_lots >= abs(report.size_lots)
+            covered = protection.protected_lots >= abs(protection.position_lots)
         return PositionLine(
             instrument=report.instrument,
-            size=self._size(report.instrument, report.size_lots),
+            size=self._size(report.instrument, self._lots(report)),
             average=_money(report.average_price, signed=False),
             unrealised=_money(report.unrealised),
             stop=stop,

@@ -41,8 +41,9 @@ from actors.orders.account import Account
 from actors.orders.book_of_orders import Order
 from actors.orders.client_ids import Block
 from actors.orders.config import OrdersConfig
-from actors.orders.desk import Addresses, Desk, ExitCheck, S, Seat
+from actors.orders.desk import Addresses, Desk, ExitCheck, Look, S, Seat
 from actors.orders.exits import Exits
+from actors.orders.guard import Guard
 from actors.orders.journal_records import fill_record
 from actors.orders.lifecycle import Event
 from actors.orders.past import Past
@@ -68,10 +69,11 @@ class OrdersActor(Actor):
         self._desk = desk = Desk(self, config, seat, addresses, exit_check)
         self._sender = Sender(desk)
         self._words = Words(desk, self._sender)
-        self._exits = Exits(desk, self._sender)
+        self._guard = Guard(desk)
+        self._exits = Exits(desk, self._sender, self._guard)
         self._account = Account(desk, self._words)
         self._past = Past(desk, self._sender)
-        self._recovery = Recovery(desk, self._past, self._sender, self._words, self._exits, self._account)
+        self._recovery = Recovery(desk, self._past, self._sender, self._words, self._guard, self._account)
         self._probe_ns = 0
         self._stop_asker: Address | None = None
         self._stopped = False
@@ -307,6 +309,10 @@ class OrdersActor(Actor):
         if self._desk.stopping or self._desk.flatten_wanted():
             self._say_when_done()
 
+    def on_look(self, message: Look) -> None:
+        self._desk.touch(message.instrument)
+        self._exits.look()
+
     def _overdue(self, order: Order, now_ns: int) -> None:
         """No word in time is a word of its own: it makes an outcome unknown, never a failure."""
         state = order.state
@@ -352,7 +358,7 @@ class OrdersActor(Actor):
         """Tell who waits for the end of a flatten or of trading, once."""
         desk = self._desk
         entries = any(order.purpose is Purpose.OPEN for order in desk.known.live.values())
-        flat = desk.believed and all(self._exits.is_flat(line) for line in desk.lines.values())
+        flat = desk.believed and all(self._guard.is_flat(line) for line in desk.lines.values())
         # A fill that is still on its way into the journal has not been told to anyone: nothing is over yet.
         if entries or any(isinstance(waiting, Fill) for _, waiting in desk.pending.values()):
             return

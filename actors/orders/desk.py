@@ -43,6 +43,12 @@ ExitCheck = Callable[[OrderIntent, int, int], ApprovedOrder | RefusedOrder]
 give it; it works without that part's actor."""
 
 
+class Look(Message, frozen=True):
+    """Orders to itself: a wait is over, look at this position."""
+
+    instrument: str
+
+
 class Shell(Protocol):
     """What the parts need of the actor around them."""
 
@@ -54,6 +60,7 @@ class Shell(Protocol):
     def flags(self) -> Flags: ...
     def tell(self, to: Address, message: Message) -> None: ...
     def publish(self, event: Message) -> None: ...
+    def after(self, delay_s: float, message: Message) -> int: ...
     def ask(self, to: Address, question: Message, *, timeout_s: float) -> int: ...
 
 

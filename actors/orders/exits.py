@@ -7,25 +7,19 @@ stop in time; a stop that the market has passed without filling it). All pass th
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from actors.messages import (
     ApprovedOrder,
     OrderIntent,
     OrderKind,
-    OrderState,
-    PositionUnprotected,
-    ProtectionChanged,
     Purpose,
     RefusedOrder,
     Side,
 )
-from actors.orders.book_of_orders import Order
 from actors.orders.desk import Desk, Line, S
-from actors.orders.flatten import Slice, is_through, next_slice
+from actors.orders.flatten import Slice, next_slice
+from actors.orders.guard import NOT_FILLING, Guard, View
 from actors.orders.protection import (
     CancelStop,
-    Cover,
     ReplaceStop,
     Step,
     exit_pieces,
@@ -33,40 +27,18 @@ from actors.orders.protection import (
     stop_kind,
     stop_ticks_for,
 )
-from actors.orders.quantise import Grid
 from actors.orders.sending import Sender, exit_tif
-
-_STANDING = (OrderState.OPEN, OrderState.CANCELLING)
-
-
-class View(NamedTuple):
-    """One position and the orders over it, now. Lots."""
-
-    grid: Grid
-    position: int
-    covers: list[Cover]
-    exits: list[Order]
-    exit_lots: int  # to be sold by exits
-    held_lots: int  # of stops that are being cancelled: not free yet
-    verified: int  # under stops that the venue has confirmed
-
-    @property
-    def free(self) -> int:
-        """Held by no order."""
-        return self.position - self.exit_lots - self.held_lots - sum(cover.lots for cover in self.covers)
 
 
 class Exits:
     """Keeps every position under a stop, or sells it."""
 
-    def __init__(self, desk: Desk, sender: Sender) -> None:
+    def __init__(self, desk: Desk, sender: Sender, guard: Guard) -> None:
         self._desk = desk
+        self._guard = guard
         self._sender = sender
         config = desk.config
-        self._deadline_ns = int(config.stop_deadline_s * S)
-        self._trigger_ns = int(config.trigger_wait_s * S)
         self._pause_ns = int(config.slice_pause_s * S)
-        self._stale_ns = int(config.book_stale_s * S)
 
     # -- the loop ----------------------------------------------------------------------------------
 
@@ -89,13 +61,13 @@ class Exits:
         desk = self._desk
         if not desk.may_exit(line):
             return
-        view = self._view(line)
+        view = self._guard.view(line)
         if view is None:
             return
         now_ns = desk.shell.now_ns
-        self._settle_stop_price(line, view, now_ns)
-        self._keep_time(line, view, now_ns)
-        if view.position == 0 or self._is_dust(line, view, view.position):
+        self._guard.settle_stop_price(line, view, now_ns)
+        self._guard.keep_time(line, view, now_ns)
+        if view.position == 0 or self._guard.is_dust(line, view, view.position):
             line.leaving, line.tries = "", 0
         if now_ns < line.retry_ns:
             return
@@ -107,142 +79,14 @@ class Exits:
             view.position, view.exit_lots, view.held_lots, view.covers, view.grid, line.stop_ticks
         )
         for step in steps:
-            self._send(line, self._view(line) or view, step)
-
-    def _view(self, line: Line) -> View | None:
-        desk = self._desk
-        if line.grid is None:
-            return None
-        orders = [
-            o for o in desk.known.of(line.instrument) if o.purpose is not Purpose.OPEN and o.owed is None
-        ]
-        successors = {o.replaces: o for o in orders if o.replaces}
-        stops = [o for o in orders if o.purpose is Purpose.PROTECT]
-        exits = [o for o in orders if o.purpose is Purpose.REDUCE]
-        covers: list[Cover] = []
-        held_lots = 0
-        for o in stops:
-            successor = successors.get(o.client_id)
-            if successor is None and o.state is not OrderState.CANCELLING:
-                is_open = o.state is OrderState.OPEN
-                covers.append(Cover(o.client_id, o.remaining_lots, o.stop_ticks or 0, is_open))
-            else:
-                held_lots += desk.held(o, successor)
-        verified = sum(o.remaining_lots for o in stops if o.verified_wall_ns and o.state in _STANDING)
-        exit_lots = sum(o.remaining_lots for o in exits)
-        return View(line.grid, desk.position(line), covers, exits, exit_lots, held_lots, verified)
-
-    def _settle_stop_price(self, line: Line, view: View, now_ns: int) -> None:
-        """Where stops go when no entry of this life has said so: as those that stand, else below the
-        market."""
-        if line.stop_ticks or not view.position:
-            return
-        standing = [cover.stop_ticks for cover in view.covers if cover.stop_ticks]
-        bid = self._bid(line, now_ns)
-        if standing:
-            line.stop_ticks = max(standing)
-        elif bid:
-            config = self._desk.config
-            ticks = view.grid.ticks_below(bid)
-            line.stop_ticks = stop_ticks_for(ticks, None, config.stop_distance_default, config.stop_distance)
-
-    def _is_dust(self, line: Line, view: View, lots: int) -> bool:
-        """Too little for the venue to take an order for. Without any price to judge by, nothing is."""
-        if not line.stop_ticks:
-            return lots < view.grid.lots_min
-        return view.grid.is_dust(lots, line.stop_ticks)
-
-    def _bid(self, line: Line, now_ns: int) -> float:
-        """The best bid of a book that is fresh; 0.0 without one."""
-        return line.bids[0][0] if line.bids and now_ns - line.book_ns <= self._stale_ns else 0.0
-
-    # -- time without a stop -----------------------------------------------------------------------
-
-    def _keep_time(self, line: Line, view: View, now_ns: int) -> None:
-        # An exit on its way to the venue sells at once: what it holds is not waiting for a stop.
-        selling = sum(o.size_lots - o.filled_lots for o in view.exits if o.may_work)
-        missing = view.position - view.verified - selling
-        clock = line.clock
-        if missing <= 0 or self._is_dust(line, view, missing):
-            if clock.running:
-                clock.covered(now_ns)
-            if view.verified:
-                line.failures = 0
-        else:
-            clock.uncovered(now_ns)
-            if not line.leaving and now_ns - clock.since_ns >= self._deadline_ns:
-                self._start_leaving(line, view, "no verified stop in time")
-        self._watch_stops(line, view, now_ns)
-        self._tell_protection(line, view, now_ns)
-
-    def is_covered(self, line: Line) -> bool:
-        """Nothing of the position waits for a stop."""
-        return not line.clock.running and not line.leaving
-
-    def is_flat(self, line: Line) -> bool:
-        """Nothing is left to sell, or too little for the venue to take, and no order waits to sell it."""
-        view = self._view(line)
-        if view is None or view.exits:
-            return False
-        if view.position == 0:
-            return not any(self._desk.known.of(line.instrument))
-        return self._is_dust(line, view, view.position)
-
-    def _watch_stops(self, line: Line, view: View, now_ns: int) -> None:
-        """A stop that the market has passed must have filled; one that has not is left behind."""
-        bid = self._bid(line, now_ns)
-        passed = any(
-            cover.open and is_through(bid, view.grid.price(cover.stop_ticks)) for cover in view.covers
-        )
-        if not passed:
-            line.through_ns = 0
-        elif not line.through_ns:
-            line.through_ns = now_ns
-        elif now_ns - line.through_ns >= self._trigger_ns and not line.leaving:
-            self._start_leaving(line, view, "the stop does not fill")
-
-    def _start_leaving(self, line: Line, view: View, reason: str) -> None:
-        line.leaving, line.tries = reason, 0
-        self._desk.shell.publish(
-            PositionUnprotected(
-                instrument=line.instrument,
-                position_lots=view.position,
-                protected_lots=view.verified,
-                reason=reason,
-            )
-        )
-
-    def _tell_protection(self, line: Line, view: View, now_ns: int) -> None:
-        standing = [
-            o
-            for o in self._desk.known.of(line.instrument, Purpose.PROTECT)
-            if o.verified_wall_ns and o.state in _STANDING
-        ]
-        stop = max(standing, key=lambda order: order.remaining_lots, default=None)
-        news = (view.position, stop and stop.client_id, stop and stop.stop_ticks, view.verified)
-        if news == line.said:
-            return
-        line.said = news
-        changed = ProtectionChanged(
-            instrument=line.instrument,
-            position_lots=view.position,
-            stop_client_id=stop.client_id if stop else None,
-            stop_ticks=stop.stop_ticks if stop else None,
-            protected_lots=view.verified,
-            verified_ns=stop.verified_wall_ns if stop else 0,
-            unprotected_ns=line.clock.counted_ns(now_ns),
-        )
-        self._desk.shell.tell(self._desk.addresses.risk, changed)
-        self._desk.shell.publish(changed)
-
-    # -- leaving -----------------------------------------------------------------------------------
+            self._send(line, self._guard.view(line) or view, step)
 
     def _leave(self, line: Line, view: View, now_ns: int) -> bool:
         """Send the next part of an exit that is wanted; False if none is, or none can be sent now."""
         reason = line.leaving or self._desk.flatten_wanted()
         if not reason or view.exits or now_ns < line.pause_ns or view.position == 0:
             return False
-        if self._is_dust(line, view, view.position):
+        if self._guard.is_dust(line, view, view.position):
             return False
         if view.position < line.slice_lots:
             line.tries = 0
@@ -260,8 +104,8 @@ class Exits:
 
     def _next_slice(self, line: Line, view: View, now_ns: int) -> Slice | None:
         config = self._desk.config
-        bids = line.bids if self._bid(line, now_ns) else ()
-        if line.leaving == "the stop does not fill":
+        bids = line.bids if self._guard.bid(line, now_ns) else ()
+        if line.leaving == NOT_FILLING:
             # Graded: with a limit while there is a price to go by, then across.
             share, tries_max = 1.0, config.chase_tries if bids else 0
         elif line.leaving:
@@ -282,7 +126,7 @@ class Exits:
         """The strategy's exit: takes the place of the stop, and what it leaves gets its stop back."""
         intent = approved.intent
         line = self._desk.lines.get(intent.instrument)
-        view = self._view(line) if line is not None and self._desk.may_exit(line) else None
+        view = self._guard.view(line) if line is not None and self._desk.may_exit(line) else None
         if line is None or view is None:
             refusal = "not_reconciled"
         elif view.exits:
@@ -345,7 +189,7 @@ class Exits:
         kind = stop_kind(view.grid, line.refused_stops, prefers_market ^ (line.failures % 2 == 1))
         if kind is None:
             if not line.leaving:
-                self._start_leaving(line, view, "the venue takes no stop here")
+                self._guard.start_leaving(line, view, "the venue takes no stop here")
             return
         if not line.stop_ticks:
             return  # no price yet; the clock runs
@@ -362,7 +206,7 @@ class Exits:
     def _stop_ticks(self, line: Line, view: View) -> int:
         """Where a new stop goes: as wanted, and below the market if that has fallen through what was
         wanted."""
-        bid = self._bid(line, self._desk.shell.now_ns)
+        bid = self._guard.bid(line, self._desk.shell.now_ns)
         if not (bid and line.leaving):
             return line.stop_ticks
         distance = self._desk.config.stop_distance

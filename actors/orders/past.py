@@ -48,6 +48,7 @@ class Past:
         self._reads_marks = False
         self._ask_id = 0
         self._last_seq = 0
+        self.records_read = 0
 
     def begin(self) -> None:
         """A new epoch: read from the start."""
@@ -75,6 +76,7 @@ class Past:
             return
         self._ask_id = 0
         page = records.records
+        self.records_read += len(page)
         if self._reads_marks:
             self._mark = page[-1] if page else self._mark
             self._after_seq = page[-1].seq if page else self._after_seq

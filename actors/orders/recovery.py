@@ -25,7 +25,7 @@ from actors.messages import (
 from actors.orders.account import Account
 from actors.orders.client_ids import parse
 from actors.orders.desk import Desk, S
-from actors.orders.exits import Exits
+from actors.orders.guard import Guard
 from actors.orders.past import Past
 from actors.orders.protection import stop_ticks_for
 from actors.orders.reconcile import (
@@ -55,13 +55,13 @@ class Recovery:
     """First start, restart, reconnect and takeover."""
 
     def __init__(
-        self, desk: Desk, past: Past, sender: Sender, words: Words, exits: Exits, account: Account
+        self, desk: Desk, past: Past, sender: Sender, words: Words, guard: Guard, account: Account
     ) -> None:
         self._desk = desk
         self._past = past
         self._sender = sender
         self._words = words
-        self._exits = exits
+        self._guard = guard
         self._account = account
         self._again_ns = 0  # when the question of this phase is repeated
         self._window_ns = 0
@@ -260,7 +260,7 @@ class Recovery:
         # Portfolio must have every fill before it hears of the agreement.
         if any(isinstance(waiting, Fill) for _, waiting in desk.pending.values()):
             return False
-        return all(self._exits.is_covered(line) for line in desk.lines.values())
+        return all(self._guard.is_covered(line) for line in desk.lines.values())
 
     def _open(self) -> None:
         desk = self._desk

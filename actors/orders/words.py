@@ -29,7 +29,7 @@ from actors.messages import (
 )
 from actors.orders.book_of_orders import Order, identity
 from actors.orders.client_ids import ClientId, parse
-from actors.orders.desk import Desk, S
+from actors.orders.desk import Desk, Look, S
 from actors.orders.journal_records import closed_record, fill_record
 from actors.orders.lifecycle import STATUS_EVENT, Event
 from actors.orders.protection import stop_ticks_for
@@ -78,8 +78,6 @@ class Words:
         order.reason = report.reason or order.reason
         if report.source in _CONFIRMS and order.state is OrderState.OPEN:
             order.doubt = None
-        if order.purpose is Purpose.PROTECT and not report.status.is_terminal:
-            self._confirm(order, report.source)
         if order.fills_missing and event in _ENDS:
             # The end waits for its fills; what an order that has ended already is owed is only booked.
             if order.state not in _ENDED_AT_VENUE:
@@ -87,6 +85,8 @@ class Words:
             event = Event.PARTLY_FILLED
             desk.touch(order.instrument)
         self.move(order, event)
+        if order.purpose is Purpose.PROTECT and not report.status.is_terminal and order.may_work:
+            self._confirm(order, report.source)
 
     def _confirm(self, order: Order, source: str) -> None:
         """A stop counts as standing once stream, query or snapshot says so; the answer to its own send does
@@ -245,6 +245,7 @@ class Words:
             line.clock.grew(now_ns, self._allowance_ns)
             if order.filled_lots < order.size_lots and line.gather_ns <= now_ns:
                 line.gather_ns = now_ns + self._gather_ns
+                desk.shell.after(desk.config.stop_gather_s, Look(instrument=order.instrument))
         event = Event.FILLED if order.filled_lots >= order.size_lots else Event.PARTLY_FILLED
         if order.owed is not None and not order.fills_missing:
             event, order.owed = order.owed, None

@@ -217,8 +217,8 @@ class Engine:
 
     def _snapshot(self) -> dict[str, object]:
         """The picture that people see, and the tree with its counters for whoever watches by program."""
-        assert self.runtime is not None
-        return {"view": as_plain(self.view()), "tree": as_plain(self.runtime.tree())}
+        tree = as_plain(self.runtime.tree()) if self.runtime is not None else None
+        return {"view": as_plain(self.view()), "tree": tree}
 
     def _crash(self, name: str) -> None:
         assert self.runtime is not None

@@ -30,6 +30,7 @@ from actors.view import show
 from supervisor.config import ConfigError
 from supervisor.failover.local import EPOCH_FILE, LOCK_FILE, holder_words, take
 from supervisor.keeper import processes
+from supervisor.keeper.lifeline import Lifeline
 from supervisor.report import TreeReport
 from supervisor.telemetry import logs
 
@@ -53,6 +54,8 @@ def run_desk(
     asked = [*overrides, *([f"simulated.recording={recording.resolve()}"] if recording is not None else [])]
     settings = narrowed(read(config, asked))
     settings.desk.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    # Started by a program, the desk ends in order when that program ends, however it does.
+    lifeline = Lifeline.take()
     drawn = view and sys.stdout.isatty()
     log = settings.log
     if drawn and log.file is None:
@@ -60,7 +63,7 @@ def run_desk(
         log = msgspec.structs.replace(log, file=settings.desk.state_dir / LOG_FILE)
     writing = logs.start(log, terminal=not drawn)
     try:
-        run = Run(config, asked, settings, for_s=for_s, shown=view)
+        run = Run(config, asked, settings, for_s=for_s, shown=view, lifeline=lifeline)
         done = trio.run(run.main, restrict_keyboard_interrupt_to_checkpoints=True)
     finally:
         writing.stop()
@@ -73,13 +76,21 @@ class Run:
     """One run of one desk, and of the exchange beside it if there is one."""
 
     def __init__(
-        self, config: Path, asked: Sequence[str], settings: Settings, *, for_s: float | None, shown: bool
+        self,
+        config: Path,
+        asked: Sequence[str],
+        settings: Settings,
+        *,
+        for_s: float | None,
+        shown: bool,
+        lifeline: Lifeline | None,
     ) -> None:
         self._config = config
         self._asked = asked
         self._settings = settings
         self._for_s = for_s
         self._shown = shown
+        self._lifeline = lifeline
         self._tally = Tally()
 
     async def main(self) -> Summary:
@@ -115,6 +126,8 @@ class Run:
         async with trio.open_nursery() as nursery:
             over = trio.Event()
             runtime = await nursery.start(engine.run, over.set)
+            if self._lifeline is not None:
+                self._lifeline.ready()
             if self._shown:
                 nursery.start_soon(show, engine.view)
             reason = await self._wait(signals, over)

@@ -90,5 +90,7 @@ def _print_view(answer: Any) -> None:
         # Another version of the desk: what it says is still worth more than nothing.
         sys.stdout.write(msgspec.json.format(msgspec.json.encode(answer)).decode() + "\n")
         return
-    console = Console(height=max(30, len(model.tree) + 14))
+    # Into a pipe, as wide as the view is at its best.
+    width = None if sys.stdout.isatty() else 100
+    console = Console(width=width, height=max(30, len(model.tree) + 14))
     console.print(render(model))

@@ -199,7 +199,7 @@ def _right(model: ViewModel) -> RenderableType:
     parts: list[RenderableType] = [_books(model), Text(), _positions(model), Text(), _orders(model), Text()]
     style = "red" if model.pnl.startswith("-") else "green"
     parts.append(
-        Text.assemble(("net P&L ", "bold"), (model.pnl, style), f"   fees {model.fees}   fills {model.fills}")
+        Text.assemble(("net P&L ", "bold"), (model.pnl, style), f"   fills {model.fills}\nfees {model.fees}")
     )
     refusals = ", ".join(f"{reason} {count}" for reason, count in _most(model.refusals))
     parts.append(Text.assemble(("refused ", "bold"), refusals or "nothing"))
@@ -207,16 +207,15 @@ def _right(model: ViewModel) -> RenderableType:
 
 
 def _books(model: ViewModel) -> RenderableType:
-    rows = _rows("book", "size", "bid", "ask", "size", "bids:asks")
+    # Sizes below their prices: on 80 columns a price must not be cut off either.
+    rows = _rows("book", "bid", "ask", "bids:asks")
     for each in model.books[:ROWS_MAX]:
         if each.lost is not None:
-            rows.add_row(
-                _short(each.instrument), "", Text("no book", "yellow"), "", "", Text(each.lost, "yellow")
-            )
+            rows.add_row(_short(each.instrument), Text("no book", "yellow"), Text(each.lost, "yellow"), "")
             continue
         imbalance = "" if each.imbalance is None else f"{each.imbalance:.2f}"
-        bid, ask = Text(each.bid, "green"), Text(each.ask, "red")
-        rows.add_row(_short(each.instrument), each.bid_size, bid, ask, each.ask_size, imbalance)
+        rows.add_row(_short(each.instrument), Text(each.bid, "green"), Text(each.ask, "red"), imbalance)
+        rows.add_row("", Text(each.bid_size, "dim"), Text(each.ask_size, "dim"), "")
     return rows
 
 
@@ -225,7 +224,7 @@ def _positions(model: ViewModel) -> RenderableType:
     words = Text("position\n", "dim")
     for each in model.positions[:ROWS_MAX]:
         words.append(
-            f"{_short(each.instrument)}  {each.size} at {each.average}, open {each.unrealised}\n", "default"
+            f"{_short(each.instrument)}  {each.size} at {each.average}, {each.unrealised}\n", "default"
         )
         words.append("  ")
         words.append(_stop_words(each), "green" if each.is_covered else "bold white on red")
@@ -236,28 +235,30 @@ def _positions(model: ViewModel) -> RenderableType:
 
 
 def _orders(model: ViewModel) -> RenderableType:
-    rows = _rows("open orders", "side", "why", "size", "price", "state")
+    words = Text("open orders\n", "dim", no_wrap=True, overflow="ellipsis")
     for each in model.orders[:ROWS_MAX]:
-        rows.add_row(_short(each.instrument), each.side, each.purpose, each.size, each.price, each.state)
+        what = f"{_short(each.instrument)}  {each.side} {each.size} at {each.price}"
+        words.append(f"{what}  {each.purpose} {each.state}\n", "default")
     if not model.orders:
-        rows.add_row(Text("none", "dim"), "", "", "", "", "")
+        words.append("none")
     if len(model.orders) > ROWS_MAX:
-        rows.add_row(Text(f"and {len(model.orders) - ROWS_MAX} more", "dim"), "", "", "", "", "")
-    return rows
+        words.append(f"and {len(model.orders) - ROWS_MAX} more")
+    words.rstrip()
+    return words
 
 
 def _bottom(model: ViewModel) -> RenderableType:
-    events = [*model.events[-EVENTS_SHOWN:]]
-    lines = [Text(each, no_wrap=True, overflow="ellipsis") for each in events]
+    lines = [Text(each) for each in model.events[-EVENTS_SHOWN:]]
     lines += [Text()] * (EVENTS_SHOWN - len(lines))
     page = model.last_page.partition("\n")[0]
     lines.append(
         Text.assemble((f"pages {model.pages} ", "bold"), (page or "none so far", "red" if page else "dim"))
     )
-    lines[-1].no_wrap, lines[-1].overflow = True, "ellipsis"
     lines.append(
         Text.assemble(("crash one: ", "bold"), (model.paste, "bold cyan"), ("   Ctrl-C: end in order", "dim"))
     )
+    for row in lines:
+        row.no_wrap, row.overflow = True, "ellipsis"
     return Panel(Group(*lines), title="last", title_align="left", border_style="dim")
 
 

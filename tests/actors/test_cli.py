@@ -16,10 +16,11 @@ import trio
 
 from actors import cli
 from actors.guard import WrongPackage, check_packages
+from actors.picture import Picture
 from supervisor.errors import StartFailed
 from supervisor.port import PortLink
 from supervisor.telemetry import operator
-from supervisor.telemetry.status import Command, CommandError, StatusConfig, StatusPort
+from supervisor.telemetry.status import Command, CommandError, StatusConfig, StatusPort, as_plain
 
 COMMANDS = [
     ["run"], ["venue"], ["replay"], ["bench", "runtime"], ["bench", "path"], ["status"],
@@ -133,6 +134,7 @@ class Running:
 
     def __init__(self, state_dir: Path, name: str) -> None:
         self.commands: list[Command] = []
+        self.view = Picture(name, "somewhere", "").view(None, up_s=1, wall_ns=0)
         self._started = threading.Event()
         self._state_dir = state_dir
         self._name = name
@@ -147,7 +149,7 @@ class Running:
             StatusConfig(),
             name=self._name,
             state_dir=self._state_dir,
-            snapshot=lambda: {"view": {"name": self._name}},
+            snapshot=lambda: {"view": as_plain(self.view)},
             operate=self._operate,
         )
         with self._scope:
@@ -193,7 +195,17 @@ def test_chaos_crash_names_the_child_and_a_refusal_ends_with_1(desk: Running, ca
 
 def test_status_prints_one_json_object(desk: Running, capsys: Captured) -> None:
     assert cli.main(["status", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"view": {"name": "demo"}}
+    printed = capsys.readouterr().out
+    assert json.loads(printed)["view"]["name"] == "demo" and printed.count("\n") == 1
+
+
+def test_status_draws_the_desk_for_a_person_even_of_another_version(desk: Running, capsys: Captured) -> None:
+    assert cli.main(["status"]) == 0
+    drawn = capsys.readouterr().out
+    assert "nightdesk demo" in drawn and "position" in drawn and "{" not in drawn
+    desk.view = "what a later version says"  # type: ignore[assignment]
+    assert cli.main(["status"]) == 0
+    assert "what a later version says" in capsys.readouterr().out
 
 
 def test_of_two_desks_one_must_be_named(desk: Running, tmp_path: Path, capsys: Captured) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 Ask = Callable[[str, Mapping[str, str]], object]
 Row = Mapping[str, object]
@@ -78,12 +79,16 @@ class SlowStreams:
         rows = self._ask("klines", params)
         if not isinstance(rows, list) or not rows:
             return
-        last = rows[-1]
+        last, newest_id = rows[-1], self._newest_trade(symbol)
         if len(rows) > 1 and self._candles.get(name) == rows[-2][0]:
             # The candle that was open last time is closed now: say so once.
-            self._send(name, _candle(rows[-2], symbol, interval, True, now_us))
+            self._send(name, _candle(rows[-2], symbol, interval, True, now_us, newest_id - last[8]))
         self._candles[name] = last[0]
-        self._send(name, _candle(last, symbol, interval, False, now_us))
+        self._send(name, _candle(last, symbol, interval, False, now_us, newest_id))
+
+    def _newest_trade(self, symbol: str) -> int:
+        trades = self._ask("trades.recent", {"symbol": symbol.upper(), "limit": "1"})
+        return int(trades[-1]["id"]) if isinstance(trades, list) and trades else -1
 
     def _send_statistics(self, name: str, symbol: str, kind: str, now_us: int) -> None:
         method = "avgPrice" if kind == "avgPrice" else "ticker.24hr"
@@ -129,15 +134,21 @@ class _Merge:
         return event
 
 
-def _candle(row: list[object], symbol: str, interval: str, closed: bool, now_us: int) -> dict[str, object]:
-    """The kline event of a row of the klines answer. Trade ids are -1: a candle here does not know them."""
+def _candle(
+    row: list[Any], symbol: str, interval: str, closed: bool, now_us: int, last_id: int
+) -> dict[str, object]:
+    """The kline event of a row of the klines answer, whose newest trade is `last_id` if it has any.
+
+    Trade ids of a pair have no gaps, so the first follows from the count.
+    """
+    first_id = last_id - row[8] + 1
     candle = {
         "t": row[0],
         "T": row[6],
         "s": symbol.upper(),
         "i": interval,
-        "f": -1,
-        "L": -1,
+        "f": first_id if row[8] else -1,
+        "L": last_id if row[8] else -1,
         "o": row[1],
         "c": row[4],
         "h": row[2],

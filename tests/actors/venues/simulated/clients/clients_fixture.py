@@ -85,7 +85,7 @@ FILTERED: dict[str, Refusal] = {
 # Malformed requests (errors.md, "11xx - Request issues").
 MALFORMED: dict[str, Refusal] = {
     "illegal characters": Refusal(
-        {"newClientOrderId": "no spaces"},
+        {"newClientOrderId": "no.dots"},
         -1100,
         "Illegal characters found in parameter 'newClientOrderId'; legal range is '^[a-zA-Z0-9-_]{1,36}$'.",
     ),

@@ -51,6 +51,7 @@ def test_a_second_process_is_kept_out_and_told_who_holds_it_until_kill_9(tmp_pat
         holder.wait()
         assert take(lock)
         assert path.read_text() == f"{os.getpid()}\n"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
     finally:
         holder.kill()
         holder.wait()

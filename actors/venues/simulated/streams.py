@@ -20,6 +20,7 @@ Send = Callable[[bytes, int], None]
 """(frame, delay in microseconds) -> None."""
 
 _NAME = re.compile(r"(![A-Za-z0-9_]+@arr(@[0-9]+ms)?|[a-z0-9]{1,30}@[A-Za-z0-9_@+:]{1,40})")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,36}")
 _METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
 _FAST = {"trade": "trade", "aggTrade": "aggTrade", "bookTicker": "bookTicker"}
 
@@ -196,7 +197,8 @@ def shutdown_frame(now_us: int) -> bytes:
 
 
 def _is_id(value: object) -> bool:
-    if value is None or (isinstance(value, str) and value.isalnum() and len(value) <= 36):
+    # The documentation says alphanumeric; a UUID with its hyphens, which the official SDK sends, counts as such.
+    if value is None or (isinstance(value, str) and _ID.fullmatch(value)):
         return True
     return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 

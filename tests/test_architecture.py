@@ -30,11 +30,11 @@ SHELLS = {
     "supervisor/config.py", "supervisor/config_build.py", "supervisor/secret.py",
     # Process mains and what they call first.
     "actors/engine.py", "actors/run.py", "actors/remote.py", "actors/venue_process.py", "actors/view.py",
-    "actors/bench/*.py",
+    "actors/bench/*.py", "actors/chaos/*.py",
     # Venues: pumps, files, and the simulated exchange's server.
     "actors/venues/binance/market.py", "actors/venues/binance/trade.py", "actors/venues/binance/rest.py",
     "actors/venues/binance/rest_client.py", "actors/venues/binance/reference.py", "actors/venues/binance/wire.py",
-    "actors/venues/binance/budget.py",
+    "actors/venues/binance/budget.py", "actors/venues/binance/web_socket.py",
     "actors/venues/simulated/main.py", "actors/venues/simulated/server.py", "actors/venues/simulated/http.py",
     "actors/venues/simulated/sockets.py", "actors/venues/simulated/connections.py",
     "actors/venues/simulated/clock.py", "actors/venues/simulated/keys.py", "actors/venues/simulated/record_file.py",
@@ -51,10 +51,7 @@ CATCH_ALLS = {
 LONG_FILES = {
     # Every message on one page: that is what it is for.
     "actors/messages.py",
-    # Scripts of frames and scenes, and the rigs that play them, are read from top to bottom.
-    "tests/actors/orders/orders_rig.py", "tests/supervisor/test_dispatcher.py",
-    "tests/actors/venues/binance/test_market_session.py", "tests/actors/venues/simulated/clients/test_ccxt.py",
-}  # fmt: skip
+}
 
 
 def committed() -> dict[str, str]:

@@ -49,8 +49,10 @@ def kline(pair: Pair, row: Candle, interval: str) -> list[object]:
     ]
 
 
-def window(history: History, now_us: int, minutes: int, *, is_mini: bool) -> Json:
-    """Rolling statistics over the last minutes, as the 24 h ticker answers them (without bid and ask)."""
+def window(history: History, now_us: int, minutes: int, *, is_mini: bool, is_day: bool = False) -> Json:
+    """Statistics over the last minutes; the 24 h ticker (`is_day`) also tells the close before them and the
+    size of the last trade (its bid and ask are for the caller to add).
+    """
     history.roll(now_us)
     pair = history.pair
     rows = [row for row in history.candles if row.open_us > now_us - minutes * MINUTE_US]
@@ -78,14 +80,16 @@ def window(history: History, now_us: int, minutes: int, *, is_mini: bool) -> Jso
     change = pair.price(history.last_price - opened)
     percent = 100 * change / pair.price(opened) if opened else change
     average = pair.tick * value / volume if volume else pair.price(history.last_price)
-    return {
+    full: Json = {
         "symbol": pair.symbol,
         "priceChange": money(change),
         "priceChangePercent": f"{percent:.3f}",
         "weightedAvgPrice": money(average),
-        "prevClosePrice": pair.price_text(before[-1].close if before else opened),
-        "lastQty": pair.size_text(history.last_size),
-    } | common
+    }
+    if is_day:
+        full["prevClosePrice"] = pair.price_text(before[-1].close if before else opened)
+        full["lastQty"] = pair.size_text(history.last_size)
+    return full | common
 
 
 def _merge(rows: Iterable[Candle], interval: str) -> list[Candle]:

@@ -170,7 +170,7 @@ def _rolling(
         raise VenueError(-1139, "Invalid ticker type.")
     answers = []
     for listing in listings:
-        answer = candles.window(listing.history, now_us, minutes, is_mini=kind == "MINI")
+        answer = candles.window(listing.history, now_us, minutes, is_mini=kind == "MINI", is_day=with_book)
         if with_book and kind == "FULL":
             answer |= _top(listing)
         answers.append(answer)

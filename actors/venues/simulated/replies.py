@@ -70,8 +70,10 @@ def placed_order(order: Order, response: str, fills: list[Json], prevented: list
 
 
 def cancelled_order(order: Order, client_id: str) -> Json:
-    """The answer to order.cancel; `client_id` names the cancel itself."""
-    return {
+    """The answer to order.cancel; `client_id` names the cancel itself. It does not say since when the order
+    worked.
+    """
+    answer = {
         "symbol": order.pair.symbol,
         "origClientOrderId": order.client_id,
         "orderId": order.order_id,
@@ -79,6 +81,8 @@ def cancelled_order(order: Order, client_id: str) -> Json:
         "clientOrderId": client_id,
         "transactTime": ms(order.update_us),
     } | _state(order)
+    answer.pop("workingTime", None)
+    return answer
 
 
 def amended_order(order: Order, old_client_id: str) -> Json:

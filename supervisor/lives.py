@@ -11,7 +11,7 @@ from supervisor.errors import ChaosCrash, Halt, Overran, StartTimedOut
 from supervisor.events import ActorOverran, ChildReady, ChildStarted, ChildStopped, ChildStuck
 from supervisor.handlers import handlers_of
 from supervisor.mailbox import Envelope
-from supervisor.message import Down, DownReason, Message
+from supervisor.message import Down, DownReason, Lane, Message
 from supervisor.node import Cell, State
 from supervisor.policy import End
 from supervisor.reports import RawCrash
@@ -246,7 +246,8 @@ class Lives:
         if cell.box.only_facts(cell.spec.ports) and not cell.is_port:
             return
         gone = cell.box.sift(
-            keep=lambda envelope: envelope[0].survives_restart,
+            # A kill that nobody has read yet is never old.
+            keep=lambda envelope: envelope[0].survives_restart or envelope[0].lane is Lane.SYSTEM,
             early=lambda envelope: cell.passes(envelope, ()),
         )
         for envelope in gone:

@@ -1,8 +1,8 @@
 """Port: one Trio task that owns one piece of the outside: a socket, an HTTP client, a file.
 
-Write what it decides as a pure session (`supervisor.session`), and let `run` only carry bytes. A port may
-wait, for the outside and for room in a mailbox; an actor may not. Returning or raising ends this life, and
-the supervisor decides on the next.
+Write what it decides as a pure session (bytes and events in, deeds out; no Trio, no clock), and let `run`
+only carry bytes. A port may wait, for the outside and for room in a mailbox; an actor may not. Returning or
+raising ends this life, and the supervisor decides on the next.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ class Runtime:
         return taken
 
     def tell_from_thread(self, to: Address, message: Message) -> None:
-        """From any thread, or from a signal handler. Raises Overloaded's cousin, RuntimeError, beyond
+        """From any thread, or from a signal handler. Raises RuntimeError beyond
         10,000 waiting."""
         if len(self._from_threads) >= FROM_THREADS_MAX:
             raise RuntimeError(

@@ -122,9 +122,7 @@ class Supervision:
                 node.enter(State.BACKOFF, now_ns)
                 node.timer = self._dispatcher.timers.set(now_ns + wait_ns, self._backoff_over, node)
             return
-        # A restart that is under way already may reach further to the left; it only ever grows.
-        if branch.to_start:
-            first = min(first, branch.to_start[0])
+        # A restart that is under way already only ever grows to the left: whoever is to its right is down.
         fallen = range(first, len(branch.children))
         branch.to_stop = [i for i in fallen if branch.children[i].state not in OUT]
         branch.to_start = [i for i in fallen if self._starts_again(branch.children[i])]

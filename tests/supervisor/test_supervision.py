@@ -316,6 +316,33 @@ def test_another_child_dying_mid_restart_widens_the_restart_and_counts() -> None
     assert states(sim)["root"] == "running"
 
 
+def test_a_child_that_dies_when_it_was_about_to_be_stopped_anyway_costs_nothing() -> None:
+    log: list[Any] = []
+    sim = simulate(branch(*letters(log, "abc"), strategy=Strategy.ONE_FOR_ALL, budget=Budget(crashes_max=1)))
+    for name in "ca":  # c is stopped for b's crash first; a crashes before its turn has come
+        sim.tell(at(sim, "b" if name == "c" else "a").address, Do(what=crash))
+    sim.run_for(5)
+    assert states(sim)["root"] == "running"
+    assert [at(sim, name).restarts for name in "abc"] == [0, 1, 0]
+    assert lives(log)[3:] == ["-c", "+a", "+b", "+c"]
+
+
+def test_a_kill_that_waits_for_a_life_outlives_a_failed_restart() -> None:
+    log: list[Any] = []
+    fails = iter([False, True, False])
+
+    def sometimes(player: Player) -> None:
+        if next(fails):
+            raise Trouble("not yet")
+        player.ready()
+
+    sim = simulate(branch(child("a", log, sometimes, backoff=Backoff(first_s=1.0))))
+    crash_child(sim, "a")
+    sim.tell(at(sim, "a").address, Alarm(text="alarm"))
+    sim.run_for(5)
+    assert at(sim, "a").incarnation == 3 and texts(log, "a") == ["alarm"]
+
+
 def test_a_child_that_dies_while_its_branch_stops_is_not_restarted() -> None:
     log: list[Any] = []
 

@@ -12,7 +12,6 @@ from decimal import Decimal
 
 from actors.messages import AccountSnapshot, Fill, OrderState, QueryAccount
 from actors.orders.book_of_orders import identity
-from actors.orders.client_ids import parse
 from actors.orders.desk import Desk, S
 from actors.orders.reconcile import READING, Phase
 from actors.orders.unknown import Doubt
@@ -141,9 +140,8 @@ class Account:
             self._words.settle_absent(order)
 
     def is_unexplained(self, fill: Fill) -> bool:
-        """A trade that no order that we know of accounts for."""
-        known = self._desk.known
-        return not known.has_counted(identity(fill)) and parse(fill.client_id) is None
+        """A trade of nobody knows which order: neither ours nor, by its client id, the owner's."""
+        return not fill.client_id and not self._desk.known.has_counted(identity(fill))
 
     # -- audit -------------------------------------------------------------------------------------
 

@@ -167,7 +167,8 @@ class Road(Actor):
                 else venue.query(request.client_id),
             )
         else:
-            said = (venue.snapshot(request.trades_since, self.wall_ns),)
+            began_ns = self.wall_ns - (self.now_ns - message.signed_ns)
+            said = (venue.snapshot(request.trades_since, began_ns),)
         venue.judge(self.now_ns)
         words, venue.stream = venue.stream, []
         if self._streams:

@@ -83,6 +83,7 @@ class ModelVenue:
         self.fills: list[Fill] = []
         self.stream: list[Message] = []
         self.ids_repeated: list[str] = []
+        self.hides: set[str] = set()  # not listed among the open orders: a server that lags
         self.refuses: dict[OrderKind, tuple[int, str]] = {}
         self.lowest_base = base
         self.wall_ns = 0
@@ -148,7 +149,11 @@ class ModelVenue:
         locked = self.total["BTC"] - self.free("BTC")
         return AccountSnapshot(
             account=ACCOUNT,
-            open_orders=tuple(self.report(o, "snapshot") for o in self.orders.values() if o.is_open),
+            open_orders=tuple(
+                self.report(o, "snapshot")
+                for o in self.orders.values()
+                if o.is_open and o.client_id not in self.hides
+            ),
             balances=(
                 Balance(coin="BTC", free=self.free("BTC"), locked=locked),
                 Balance(coin="USDT", free=self.total["USDT"], locked=Decimal(0)),

@@ -32,7 +32,7 @@ from actors.messages import (
 )
 from actors.orders.actor import OrdersActor
 from actors.orders.config import OrdersConfig
-from actors.orders.desk import Addresses, Seat
+from actors.orders.desk import Addresses, ExitCheck, Seat
 from supervisor.actor import Actor
 from supervisor.failover.messages import Fenced, Leading, WhoLeads
 from supervisor.journal.memory import MemoryJournal, MemoryStore
@@ -95,6 +95,8 @@ class Rig:
         self.epoch = epoch
         self.leads = True
         self.stream_up = False
+        self.stream_up_ns = 0
+        self.exit_check: ExitCheck = check_exit
         self.mode = ModeChanged(mode=DeskMode.RUNNING, by="test", reason="", wall_ns=0)
         self.store = store or MemoryStore()
         self.sent: list[Message] = []
@@ -118,7 +120,7 @@ class Rig:
         )  # fmt: skip
 
         def orders() -> OrdersActor:
-            actor = OrdersActor(self.config, seat, addresses, check_exit)
+            actor = OrdersActor(self.config, seat, addresses, self.exit_check)
             self.actors.append(actor)
             return actor
 
@@ -234,6 +236,7 @@ class Rig:
 
     def stream(self, up: bool) -> None:
         """The user stream comes or goes; what it would have said meanwhile is never said."""
+        self.stream_up_ns = self.now_ns if up else self.stream_up_ns
         self.sim.tell(self.trade, Cable(up=up))
         self.sim.settle()
 

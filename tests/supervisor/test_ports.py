@@ -18,7 +18,7 @@ from supervisor.events import BranchGaveUp, ChildCrashed, ChildStopped, ChildStu
 from supervisor.mailbox import Address
 from supervisor.message import Down, Message
 from supervisor.port import ActorDied, AskTimeout, Overloaded, PortLink
-from supervisor.runtime import Runtime, run
+from supervisor.runtime import Runtime, essence, run
 from supervisor.spec import Backoff, Branch, Budget, Child, GiveUp, Restart
 
 A, P, Q = Address("a"), Address("p"), Address("q")
@@ -398,6 +398,22 @@ async def test_a_port_that_crashes_while_it_is_being_cancelled_is_reported_and_n
         await trio.sleep(1)
     assert [event.error for event in scene.of(ChildCrashed)] == ["Trouble: in the clean-up"]
     assert scene.incarnation(P) == 1 and scene.result is None
+
+
+async def test_a_cancellation_that_is_not_the_ports_own_is_never_swallowed() -> None:
+    caught: list[BaseException] = []
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        try:
+            await trio.lowlevel.checkpoint()
+        except trio.Cancelled as cancelled:
+            caught.append(cancelled)
+            raise
+    trouble, cancelled = Trouble("too"), caught[0]
+    assert essence(cancelled) == (None, cancelled)
+    error, goes_on = essence(BaseExceptionGroup("both", [trouble, BaseExceptionGroup("inner", [cancelled])]))
+    assert error is trouble
+    assert isinstance(goes_on, BaseExceptionGroup) and goes_on.split(trio.Cancelled)[1] is None
 
 
 async def test_a_stopped_port_is_not_taken_for_one_that_finished(

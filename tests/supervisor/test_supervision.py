@@ -368,6 +368,13 @@ def at_address(name: str) -> Any:
     return Address(name)
 
 
+def test_a_tree_that_is_stopped_before_it_started_starts_nothing() -> None:
+    log: list[Any] = []
+    sim = simulate(branch(child("a", log)), start=False)
+    sim.stop()
+    assert log == [] and sim.dispatcher.supervision.finished == (End.STOPPED, None)
+
+
 def test_the_last_words_of_a_stopping_child_are_read_by_those_that_stop_after_it() -> None:
     log: list[Any] = []
     to = at_address("a")

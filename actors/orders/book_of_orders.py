@@ -140,7 +140,8 @@ class OrdersKnown:
         self.live_max = live_max
         self._recent: OrderedDict[str, Order] = OrderedDict()
         self._recent_max = recent_max
-        self._numbers: dict[int, Order] = {}
+        # The venue counts its orders in each pair by itself: the same number is another order elsewhere.
+        self._numbers: dict[tuple[str, int], Order] = {}
         self._seen: OrderedDict[FillIdentity, Decimal] = OrderedDict()
         self._fills_max = fills_max
         self.fills_repeated = 0
@@ -158,14 +159,14 @@ class OrdersKnown:
     def get(self, client_id: str) -> Order | None:
         return self.live.get(client_id) or self._recent.get(client_id)
 
-    def numbered(self, order_id: int) -> Order | None:
+    def numbered(self, instrument: str, order_id: int) -> Order | None:
         """The order by the venue's own number, once a report has told it."""
-        return self._numbers.get(order_id)
+        return self._numbers.get((instrument, order_id))
 
     def note_number(self, order: Order, order_id: int) -> None:
         if order_id > 0 and order.order_id != order_id:
             order.order_id = order_id
-            self._numbers[order_id] = order
+            self._numbers[order.instrument, order_id] = order
 
     def of(self, instrument: str, purpose: Purpose | None = None) -> Iterator[Order]:
         """The live orders of one instrument, oldest first."""
@@ -211,16 +212,19 @@ class OrdersKnown:
     def last_fills(self, count: int) -> list[tuple[FillIdentity, Decimal]]:
         return list(self._seen.items())[-count:]
 
-    def counted_size(self, order_id: int) -> Decimal:
+    def counted_size(self, instrument: str, order_id: int) -> Decimal:
         """What was counted of one order of the venue's, by lives before this one too."""
-        return sum((size for known, size in self._seen.items() if known[3] == order_id), Decimal(0))
+        return sum(
+            (size for known, size in self._seen.items() if (known[1], known[3]) == (instrument, order_id)),
+            Decimal(0),
+        )
 
     def _retire(self, order: Order) -> None:
         self.live.pop(order.client_id, None)
         self._recent[order.client_id] = order
         if len(self._recent) > self._recent_max:
             _, oldest = self._recent.popitem(last=False)
-            self._numbers.pop(oldest.order_id, None)
+            self._numbers.pop((oldest.instrument, oldest.order_id), None)
 
 
 def identity(fill: Fill) -> FillIdentity:

@@ -163,7 +163,7 @@ class Words:
         order.epoch = found.epoch
         order.state = OrderState.OPEN
         # Not what the venue counts: what we have. The rest is read, and booked.
-        order.filled_lots = grid.lots(desk.known.counted_size(report.order_id))
+        order.filled_lots = grid.lots(desk.known.counted_size(order.instrument, report.order_id))
         order.reported_lots = grid.lots(report.filled)
         order.opened_ns = order.deadline_ns = desk.shell.now_ns
         desk.known.add(order)
@@ -213,7 +213,7 @@ class Words:
         if desk.known.has_counted(identity(fill)):
             desk.known.fills_repeated += 1
             return False
-        order = desk.known.get(fill.client_id) or desk.known.numbered(fill.order_id)
+        order = desk.known.get(fill.client_id) or desk.known.numbered(fill.instrument, fill.order_id)
         if order is None and parse(fill.client_id) is None:
             return False
         desk.known.count_fill(identity(fill), fill.size)

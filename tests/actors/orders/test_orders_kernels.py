@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.messages import Balance, Fill, InstrumentRules, OrderKind, Side
+from actors.messages import Balance, Fill, InstrumentRules, OrderKind, Purpose, Side, TimeInForce
+from actors.orders.book_of_orders import Order, OrdersKnown
 from actors.orders.config import OrdersConfig
 from actors.orders.flatten import next_slice
 from actors.orders.holdings import Holdings
@@ -165,6 +166,28 @@ def test_the_time_without_a_stop_counts_beyond_what_the_first_is_allowed_and_a_l
     assert clock.total_ns == 2 * S
     clock.uncovered(30 * S)
     assert clock.counted_ns(31 * S) == 3 * S
+
+
+# --- orders known -------------------------------------------------------------------------------------------
+
+
+def test_the_venues_order_number_means_another_order_in_another_pair() -> None:
+    known = OrdersKnown(live_max=8, recent_max=100)
+    orders = {name: order(f"nda-p1-{name}", f"sim/{name}USDT") for name in ("btc", "eth")}
+    for each in orders.values():
+        known.add(each)
+        known.note_number(each, 7)
+    for trade_id, (each, size) in enumerate(zip(orders.values(), ("0.001", "0.04"), strict=True)):
+        known.count_fill(("sim/main", each.instrument, trade_id, 7), Decimal(size))
+        assert known.numbered(each.instrument, 7) is each
+    assert known.counted_size("sim/btcUSDT", 7) == Decimal("0.001")
+    assert known.numbered("sim/XUSDT", 7) is None
+
+
+def order(client_id: str, instrument: str) -> Order:
+    return Order(
+        client_id, instrument, Side.SELL, Purpose.PROTECT, OrderKind.STOP_MARKET, TimeInForce.GTC, 100, None, STOP
+    )
 
 
 # --- holdings -----------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""What a recording says about a desk that is to trade on it: the one pair that it holds."""
+"""What a market says about a desk that is to trade on it: a recording holds one pair, a live one has any."""
 
 from __future__ import annotations
 
@@ -19,10 +19,15 @@ _STREAM = re.compile(rb'"stream"\s*:\s*"([a-z0-9]+)@')
 
 def narrowed(settings: Settings) -> Settings:
     """With market = "recording": the same settings, desk and exchange both trading just the recording's pair.
+    With market = "live": an exchange that lists the desk's instruments, unless the config names its pairs.
 
     Raises ConfigError for a recording that cannot be read, names no pair, or one that the exchange does not list.
     """
     simulated = settings.simulated
+    if simulated is not None and simulated.listed is None:
+        symbols = tuple(entry.symbol for entry in settings.instruments)
+        live = msgspec.structs.replace(simulated, upstream_symbols=symbols)
+        return msgspec.structs.replace(settings, simulated=live)
     if simulated is None or simulated.market != "recording" or simulated.recording is None:
         return settings
     symbol = pair_of(Path(simulated.recording))

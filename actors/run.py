@@ -28,6 +28,7 @@ from actors.tally import Tally
 from actors.tree import JOURNAL_FILE
 from actors.view import show
 from supervisor.config import ConfigError
+from supervisor.errors import StartFailed
 from supervisor.failover.local import EPOCH_FILE, LOCK_FILE, holder_words, take
 from supervisor.keeper import processes
 from supervisor.keeper.lifeline import Lifeline
@@ -38,6 +39,7 @@ VENUE_START_S = 30.0
 RECORD_TIMEOUT_S = 20.0
 LOG_FILE = "log.jsonl"
 VENUE_LOG_FILE = "venue.log"
+LAST_WORDS_BYTES = 4000
 
 
 def run_desk(
@@ -110,11 +112,10 @@ class Run:
         state_dir = self._settings.desk.state_dir
         set_aside(state_dir)
         output = state_dir / VENUE_LOG_FILE
+        from_byte = output.stat().st_size if output.exists() else 0
         venue = await processes.start("venue", command, output=output)
         try:
-            with trio.fail_after(VENUE_START_S):
-                port = int(await venue.ready())
-            self._settings = at_venue(self._settings, port)
+            self._settings = at_venue(self._settings, await _port_of(venue, output, from_byte))
             yield
         finally:
             await venue.stop()
@@ -181,6 +182,21 @@ class Run:
             record = (await client.get("/control/record")).raise_for_status().json()
             summary = (await client.get("/control/summary")).raise_for_status().json()
         return record, summary["accounts"][account]
+
+
+async def _port_of(venue: processes.Process, output: Path, from_byte: int) -> int:
+    """Where the exchange listens. Raises StartFailed with its last words, if it does not."""
+    try:
+        with trio.move_on_after(VENUE_START_S):
+            return int(await venue.ready())
+        why = f"it was not ready within {VENUE_START_S:g} s"
+    except processes.ProcessDied as died:
+        why = str(died)
+    with output.open("rb") as file:
+        # Appended to by every run: only what this one said counts.
+        file.seek(from_byte)
+        said = file.read(LAST_WORDS_BYTES).decode("utf-8", "replace").strip()
+    raise StartFailed(f"the simulated exchange did not start: {said or why} (all it said: {output})")
 
 
 def set_aside(state_dir: Path) -> None:

@@ -87,13 +87,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                     f"strategy.{name}.notional {notional} is above risk.order_notional_max "
                     f"{self.risk.order_notional_max}: every entry would be refused"
                 )
-        if self.simulated is not None:
-            listed = {pair.symbol for pair in self.simulated.venue.symbols}
-            for symbol in symbols:
-                if symbol not in listed:
-                    raise ValueError(
-                        f"instruments: {symbol} is not traded by the simulated venue; it lists {sorted(listed)}"
-                    )
+        listed = self.simulated.listed if self.simulated is not None else None
+        for symbol in symbols:
+            if listed is not None and symbol not in listed:
+                raise ValueError(
+                    f"instruments: {symbol} is not traded by the simulated venue; it lists {sorted(listed)}"
+                )
 
     @property
     def instrument_names(self) -> tuple[str, ...]:

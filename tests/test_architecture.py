@@ -25,7 +25,10 @@ SHELLS = {
     # Ports and their blocking halves.
     "supervisor/journal/port.py", "supervisor/journal/store.py", "supervisor/failover/local.py",
     "supervisor/paging/port.py", "supervisor/paging/channels.py", "supervisor/telemetry/*.py",
-    "supervisor/keeper/processes.py", "supervisor/keeper/lifeline.py",
+    "supervisor/keeper/processes.py", "supervisor/keeper/lifeline.py", "supervisor/keeper/keeper.py",
+    "supervisor/keeper/beat.py", "supervisor/keeper/beater.py", "supervisor/keeper/notify.py",
+    "supervisor/keeper/dumps.py", "supervisor/keeper/incidents.py", "supervisor/keeper/leftovers.py",
+    "supervisor/keeper/words.py",
     # What reads the environment: configs and keys.
     "supervisor/config.py", "supervisor/config_build.py", "supervisor/secret.py",
     # Process mains and what they call first.
@@ -38,6 +41,7 @@ SHELLS = {
     "actors/venues/simulated/main.py", "actors/venues/simulated/server.py", "actors/venues/simulated/http.py",
     "actors/venues/simulated/sockets.py", "actors/venues/simulated/connections.py",
     "actors/venues/simulated/clock.py", "actors/venues/simulated/keys.py", "actors/venues/simulated/record_file.py",
+    "actors/venues/simulated/upstream.py",
 }  # fmt: skip
 
 # The runtime sees every exception of every actor and port: that is its work.

@@ -6,12 +6,15 @@ correctly".
 
 from __future__ import annotations
 
+from collections import deque
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from actors.venues.simulated.config import SymbolConfig
 
 _UNIT = 10**8
+# Diffs kept until the snapshot comes, a quarter of an hour of them; beyond it there is a gap, which is noticed.
+_EARLY_MAX = 10_000
 
 
 class BadRecording(ValueError):
@@ -46,7 +49,7 @@ class RecordedBook:
         self._bids_up_to = 0
         self._asks_down_to = 0
         # Depth from before the snapshot, which may have to be joined to it.
-        self._early: list[tuple[Any, int]] = []
+        self._early: deque[tuple[Any, int]] = deque(maxlen=_EARLY_MAX)
 
     def take(self, data: Any, number: int) -> bool:
         """Apply a message (`number` for errors); True when it was a snapshot. Raises BadRecording."""
@@ -54,8 +57,12 @@ class RecordedBook:
             self._snapshot(data, number)
             return True
         if data.e == "depthUpdate":
+            if isinstance(data.b, str) or not isinstance(data.a, list):
+                raise BadRecording(f"message {number} is a depthUpdate whose sides are no lists of levels")
             self._depth(data, number)
         elif data.B:
+            if not isinstance(data.b, str) or not isinstance(data.a, str):
+                raise BadRecording(f"message {number} is a bookTicker whose prices are no decimal strings")
             bid, bid_size = self.level(data.b, data.B, number)
             ask, ask_size = self.level(data.a, data.A, number)
             if data.u > self._top_id:
@@ -64,6 +71,11 @@ class RecordedBook:
                 if self._update_id and data.u > self._update_id:
                     self._apply_top()
         return False
+
+    @property
+    def is_crossed(self) -> bool:
+        """Whether the best bid is not below the best ask: no market is like that, so a message was wrong."""
+        return bool(self._bids_up_to and self._asks_down_to) and self._bids_up_to >= self._asks_down_to
 
     def everything(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
         """All bids and asks; `changes` then counts from here."""
@@ -98,7 +110,7 @@ class RecordedBook:
         lots, off_lot = divmod(_units(size, number), self._lot_units)
         if off_tick:
             raise BadRecording(
-                f"message {number} of the recording: the price {price} is not on {self.config.symbol}'s grid "
+                f"message {number} has the price {price}, which is not on {self.config.symbol}'s grid "
                 f"(tick {self.config.tick_size}); correct the venue's symbols"
             )
         if off_lot:
@@ -115,7 +127,7 @@ class RecordedBook:
         self._update_id = data.lastUpdateId
         self._bids_up_to = max(self._bids, default=0)
         self._asks_down_to = min(self._asks, default=0)
-        early, self._early = self._early, []
+        early, self._early = self._early, deque(maxlen=_EARLY_MAX)
         for event, event_number in early:
             self._depth(event, event_number)
         if self._top_id > self._update_id:
@@ -189,7 +201,7 @@ def _units(text: str, number: int) -> int:
     try:
         units = Decimal(text) * _UNIT
     except InvalidOperation:
-        raise BadRecording(f"message {number} of the recording: {text!r} is not a number") from None
+        raise BadRecording(f"message {number} cannot be used: {text!r} is not a number") from None
     if not units.is_finite() or units < 0 or units != int(units):
-        raise BadRecording(f"message {number} of the recording: {text!r} is not a price or size") from None
+        raise BadRecording(f"message {number} cannot be used: {text!r} is not a price or size") from None
     return int(units)

@@ -1,10 +1,9 @@
 """A recorded market: the book and the trades of a Binance spot recording are the liquidity we meet.
 
 Input is an iterable of (receive time in ns, raw JSON): combined-stream envelopes of depthUpdate, trade and
-bookTicker, and bare REST depth snapshots. Reading files is somebody else's work. Events are paced by
-receive time, and everything is stamped with the venue's clock, which is the recorder's clock plus one
-constant; so a recorder whose clock was wrong does not matter. bookTicker is used between depth updates: it
-is the only exact word about the touch in those 100 ms.
+bookTicker, and bare REST depth snapshots (stream_reader.py). Reading files is somebody else's work. Events are
+paced by receive time, and everything is stamped with the venue's clock, which is the recorder's clock plus one
+constant; so a recorder whose clock was wrong does not matter.
 
 At its end a recording goes quiet ("end": the book stays, nothing more happens) or begins again ("loop").
 """
@@ -15,11 +14,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
-import msgspec
-
 from actors.venues.simulated.config import SymbolConfig
-from actors.venues.simulated.market import Candle, Levels, MarketEvent, Print
-from actors.venues.simulated.recorded_book import BadRecording, RecordedBook
+from actors.venues.simulated.market import Candle, Levels, MarketEvent
+from actors.venues.simulated.recorded_book import BadRecording
+from actors.venues.simulated.stream_reader import StreamReader
 
 __all__ = ["BadRecording", "RecordedMarket"]
 
@@ -29,33 +27,6 @@ Messages = Iterable[tuple[int, bytes]]
 _SNAPSHOT_WITHIN = 20_000
 # Between the end of one turn of a loop and the beginning of the next.
 _LOOP_GAP_US = 100_000
-
-
-class _Data(msgspec.Struct, gc=False):
-    """Any of the messages; what a kind lacks keeps its default."""
-
-    e: str = ""
-    s: str = ""
-    U: int = 0
-    u: int = 0
-    b: str | list[tuple[str, str]] = ""
-    a: str | int | list[tuple[str, str]] = ""
-    B: str = ""
-    A: str = ""
-    p: str = ""
-    q: str = ""
-    m: bool = False
-    lastUpdateId: int = 0
-    bids: list[tuple[str, str]] = []
-    asks: list[tuple[str, str]] = []
-
-
-class _Message(msgspec.Struct, gc=False):
-    stream: str = ""
-    data: _Data | None = None
-    lastUpdateId: int = 0
-    bids: list[tuple[str, str]] = []
-    asks: list[tuple[str, str]] = []
 
 
 class RecordedMarket:
@@ -73,18 +44,19 @@ class RecordedMarket:
     ) -> None:
         self._messages = messages
         self._at_end = at_end
-        self._books = {symbol.symbol: RecordedBook(symbol) for symbol in symbols}
-        self._decoder = msgspec.json.Decoder(_Message)
+        self._reader = StreamReader(symbols)
         self._ready: deque[MarketEvent] = deque()
         self._source: Iterator[tuple[int, bytes]] = iter(())
-        self._number = 0
         # Venue time minus receive time.
         self._shift_us = 0
         self._last_us = 0
         self._has_ended = False
-        self.gaps = 0
         self.ignored = 0
         self.turns = 0
+
+    @property
+    def gaps(self) -> int:
+        return sum(book.gaps for book in self._reader.books.values())
 
     def begin(self, start_us: int) -> list[MarketEvent]:
         """The books at the recording's first snapshot of each pair; its time becomes the start."""
@@ -110,32 +82,30 @@ class RecordedMarket:
     def _open_turn(self, at_us: int) -> list[MarketEvent]:
         """Read up to the first snapshot of every pair; play begins at the last of them."""
         self._source = iter(self._messages())
-        self._number = 0
+        reader, books = self._reader, self._reader.books
+        reader.number = 0
         self.turns += 1
-        for book in self._books.values():
+        for book in books.values():
             book.forget()
-        awaited = set(self._books)
+        awaited = set(books)
         receive_us = 0
         for receive_ns, raw in self._source:
             receive_us = receive_ns // 1000
-            message = self._decode(raw)
-            symbol, data = self._sort(message)
-            if data is not None and symbol in self._books:
-                is_snapshot = self._books[symbol].take(data, self._number)
+            symbol, data = reader.read(raw)
+            if data is not None and symbol in books:
+                is_snapshot = books[symbol].take(data, reader.number)
                 if is_snapshot:
                     awaited.discard(symbol)
-            if not awaited:
-                break
-            if self._number > _SNAPSHOT_WITHIN:
+            if not awaited or reader.number > _SNAPSHOT_WITHIN:
                 break
         if awaited:
             raise BadRecording(
-                f"the first {self._number} messages hold no depth snapshot of {', '.join(sorted(awaited))}; "
+                f"the first {reader.number} messages hold no depth snapshot of {', '.join(sorted(awaited))}; "
                 "record one at the start, or leave the pair out of the venue's symbols"
             )
         self._shift_us = at_us - receive_us
         self._last_us = at_us
-        return [Levels(at_us, symbol, *book.everything(), reset=True) for symbol, book in self._books.items()]
+        return [Levels(at_us, symbol, *book.everything(), reset=True) for symbol, book in books.items()]
 
     def _fill(self) -> None:
         while not self._ready:
@@ -149,43 +119,8 @@ class RecordedMarket:
             receive_ns, raw = item
             # A recorder's clock may step back; the venue's does not.
             self._last_us = max(self._last_us, receive_ns // 1000 + self._shift_us)
-            symbol, data = self._sort(self._decode(raw))
-            book = self._books.get(symbol)
-            if data is None or book is None:
+            symbol, data = self._reader.read(raw)
+            if data is None or symbol not in self._reader.books:
                 self.ignored += 1
                 continue
-            self._ready.extend(self._events(book, symbol, data))
-
-    def _events(self, book: RecordedBook, symbol: str, data: _Data) -> list[MarketEvent]:
-        if data.e == "trade":
-            price, size = book.level(data.p, data.q, self._number)
-            book.printed(price, size, data.m)
-            return [Print(self._last_us, symbol, price, size, data.m)]
-        before = book.gaps
-        book.take(data, self._number)
-        self.gaps += book.gaps - before
-        bids, asks = book.changes()
-        return [Levels(self._last_us, symbol, bids, asks)] if bids or asks else []
-
-    def _decode(self, raw: bytes) -> _Message:
-        self._number += 1
-        try:
-            return self._decoder.decode(raw)
-        except msgspec.DecodeError as trouble:
-            raise BadRecording(f"message {self._number} of the recording: {trouble}") from None
-
-    def _sort(self, message: _Message) -> tuple[str, _Data | None]:
-        """The pair that a message is about, and its content in one shape."""
-        data = message.data
-        if data is not None:
-            return data.s or message.stream.partition("@")[0].upper(), data
-        if not message.lastUpdateId:
-            return "", None
-        # A bare snapshot names no pair: it can only belong to the one pair of its file.
-        if len(self._books) != 1:
-            raise BadRecording(
-                f"message {self._number} is a snapshot that names no pair, and the venue lists "
-                f"{len(self._books)}; give one recording for one pair"
-            )
-        snapshot = _Data(lastUpdateId=message.lastUpdateId, bids=message.bids, asks=message.asks)
-        return next(iter(self._books)), snapshot
+            self._ready.extend(self._reader.events(symbol, data, self._last_us))

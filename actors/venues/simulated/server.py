@@ -34,6 +34,7 @@ from actors.venues.simulated.record_file import RecordFile
 from actors.venues.simulated.recording import RecordedMarket
 from actors.venues.simulated.rest import HttpRequest, HttpResponse
 from actors.venues.simulated.server_config import ServerConfig
+from actors.venues.simulated.upstream import Upstream
 
 # The exchange is turned no more often than this: a busy market is played in small batches, not event by
 # event.
@@ -68,9 +69,34 @@ async def serve(
 ) -> None:
     """Run the venue until cancelled. `market` and `keys` replace what the config names (for tests).
 
-    Raises ValueError for a config whose files are missing, OSError when the port is taken.
+    Raises ValueError for a config whose files are missing, OSError when the port is taken, UpstreamFailed when a
+    live market cannot be had.
     """
-    server = VenueServer(config, market, keys, clock or VenueClock())
+    clock = clock or VenueClock()
+    if config.market != "live" or market is not None:
+        await _serve(config, market, keys, clock, task_status)
+        return
+    upstream = Upstream(config, clock)
+    try:
+        config, market = await upstream.open()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(upstream.run)
+            await _serve(config, market, keys, clock, task_status, upstream)
+    finally:
+        await upstream.aclose()
+
+
+async def _serve(
+    config: ServerConfig,
+    market: Market | None,
+    keys: KeyRing | None,
+    clock: VenueClock,
+    task_status: trio.TaskStatus[RunningVenue],
+    upstream: Upstream | None = None,
+) -> None:
+    server = VenueServer(config, market, keys, clock)
+    if upstream is not None:
+        upstream.watch(server.on_upstream_events, server.on_upstream_state)
     listeners = await trio.open_tcp_listeners(config.port, host=config.host)
     port: int = listeners[0].socket.getsockname()[1]
     try:
@@ -137,6 +163,20 @@ class VenueServer:
 
     def _on_unusable(self, error: RecordingError) -> None:
         self.logbook.note("unusable_line_of_recording", self.clock.now_us(), error=str(error))
+
+    def on_upstream_events(self) -> None:
+        """A live market has news: play it now."""
+        self._poke.set()
+
+    def on_upstream_state(self, symbol: str, is_live: bool, why: str) -> None:
+        """A pair whose upstream is lost takes no new orders: there is no price to trade at."""
+        now_us = self.clock.now_us()
+        # A halted pair keeps what the market did meanwhile; it must have all of it before it opens.
+        self.exchange.advance(now_us)
+        self.exchange.disturbances.set_status(symbol, "TRADING" if is_live else "CANCEL_ONLY")
+        what = "upstream_live" if is_live else "upstream_lost"
+        self.logbook.note(what, now_us, symbol=symbol, why=why)
+        self._poke.set()
 
     def close(self) -> None:
         if self._file is not None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 import ipaddress
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
 from actors.venues.simulated.auth import KeyKind
-from actors.venues.simulated.config import VenueConfig
+from actors.venues.simulated.config import VenueConfig, default_symbols
 from actors.venues.simulated.limits import BanConfig
 
 
@@ -74,10 +75,19 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     # Loopback only: the control endpoint lets anyone who reaches it break the venue.
     host: str = "127.0.0.1"
     port: int = 0
-    market: Literal["generated", "recording"] = "generated"
+    market: Literal["generated", "recording", "live"] = "generated"
     recording: Path | None = None
     # When the recording is over: its last book stays, or it begins again.
     recording_end: Literal["quiet", "loop"] = "quiet"
+    # With market = "live": whose public streams are the market, and whose rules are ours. These hosts of Binance
+    # serve public data only and take no key (its "Market Data Only URLs"); none is ever sent.
+    upstream_rest_url: str = "https://data-api.binance.vision"
+    upstream_stream_url: str = "wss://data-stream.binance.vision"
+    # Which of its pairs; a desk's own exchange takes the desk's [[instruments]].
+    upstream_symbols: tuple[str, ...] = ()
+    # Nothing heard from the upstream for so long, or a book not whole: its pairs take no new orders (CANCEL_ONLY)
+    # until it is back. To trade on what it said before would be to invent prices.
+    upstream_stale_s: float = 3.0
     seed: int = 1
     keys: tuple[KeyConfig, ...] = ()
     keys_dir: Path | None = None
@@ -105,6 +115,8 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError(f"venue: port {self.port} must be in 0..65535 (0 takes a free one)")
         if self.market == "recording" and self.recording is None:
             raise ValueError('venue: market = "recording" needs `recording`, the file to play')
+        if self.market == "live":
+            self._check_upstream()
         if self.keys and self.keys_dir is None:
             raise ValueError("venue: keys are listed, but keys_dir does not say where their files are")
         known = {account.name for account in self.venue.accounts}
@@ -115,3 +127,36 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
                 )
         if not 0 < self.requests_kept <= 10_000_000:
             raise ValueError(f"venue: requests_kept {self.requests_kept} must be in 1..10000000")
+
+    def _check_upstream(self) -> None:
+        for knob, schemes in (
+            ("upstream_rest_url", ("http", "https")),
+            ("upstream_stream_url", ("ws", "wss")),
+        ):
+            parts = urlsplit(getattr(self, knob))
+            if parts.scheme not in schemes or not parts.hostname or parts.username is not None or parts.query:
+                raise ValueError(
+                    f"venue: {knob} {getattr(self, knob)!r} must look like {schemes[1]}://host[:port], without "
+                    "user or query"
+                )
+        named = tuple(pair.symbol for pair in self.venue.symbols)
+        # Once the upstream's rules are known, they stand there.
+        if self.venue.symbols != default_symbols() and named != self.upstream_symbols:
+            raise ValueError(
+                'venue: market = "live" takes ticks, lots and filters from the upstream; leave out '
+                "[[simulated.venue.symbols]]"
+            )
+        if not 0.5 <= self.upstream_stale_s <= 60:
+            raise ValueError(f"venue: upstream_stale_s {self.upstream_stale_s} must be in 0.5..60")
+        wrong = [symbol for symbol in self.upstream_symbols if not (symbol.isascii() and symbol.isalnum())]
+        if wrong or len(set(self.upstream_symbols)) != len(self.upstream_symbols):
+            raise ValueError(
+                f"venue: upstream_symbols {list(self.upstream_symbols)} must be pairs such as BTCUSDT, each once"
+            )
+
+    @property
+    def listed(self) -> tuple[str, ...] | None:
+        """The pairs that it will trade; None where those depend on who asks (a live market without a list)."""
+        if self.market == "live":
+            return self.upstream_symbols or None
+        return tuple(pair.symbol for pair in self.venue.symbols)

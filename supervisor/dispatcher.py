@@ -110,9 +110,8 @@ class Dispatcher:
             left = self._handle(left, began + TURN_NS)
 
     def _handle(self, left: int, until_ns: int) -> int:
-        """Let the actors of the run queue handle up to `left` messages; returns how many are left. Comes
-        back early when a life has ended or a system message is waiting. The hot loop: what looks repeated
-        here is a call saved."""
+        """Let runnable actors handle up to `left` messages; returns how many are left. Early, when a life has
+        ended or a system message waits. The hot loop: what looks repeated here is a call saved."""
         ready, system, effects, clock = self._ready, self._system, self.effects, self._clock
         pending, trace, lottery = self.supervision.pending, self.trace, self.world.scheduling
         now = self.now_ns
@@ -131,9 +130,7 @@ class Dispatcher:
             simple, doom = cell.plain and not box.early, cell.doom
             if len(queue) > box.high_water:
                 box.high_water = len(queue)
-            share_ns = now + SHARE_NS
-            self.running = cell
-            envelope = None
+            self.running, envelope, share_ns = cell, None, now + SHARE_NS
             try:
                 while left > 0:
                     if not simple:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from supervisor.actor import Actor
 from supervisor.mailbox import Address
 from supervisor.message import Answer, AskFailed, Down, Dropped, Lane, Message, Refused
+from supervisor.report import tree_report
 from supervisor.simulation import Simulation
 from supervisor.spec import Branch, Budget, Child, Strategy
 from supervisor.world import SimulatedWorld
@@ -122,3 +123,26 @@ def lives(log: list[Any]) -> list[str]:
     """Starts and stops as "+a" and "-a", in order."""
     marks = {"started": "+", "stopping": "-"}
     return [marks[entry[0]] + entry[1] for entry in log if entry[0] in marks]
+
+
+def letters(log: list[Any], names: str = "abcde", **spec: Any) -> list[Child]:
+    return [child(name, log, **spec) for name in names]
+
+
+def at(sim: Simulation, name: str) -> Any:
+    return next(cell for cell in sim.dispatcher.cells.values() if cell.name == name)
+
+
+def crash_child(sim: Simulation, name: str, *, seconds: float = 0.0) -> None:
+    sim.tell(at(sim, name).address, Do(what=crash))
+    sim.run_for(seconds)
+
+
+def states(sim: Simulation) -> dict[str, str]:
+    found: dict[str, str] = {}
+    todo = [tree_report(sim.dispatcher).root]
+    while todo:
+        node = todo.pop()
+        found[node.name] = node.state
+        todo += node.children
+    return found

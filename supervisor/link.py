@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import trio
@@ -108,6 +109,7 @@ class Link:
         """There is something to read, or a reason to look."""
         if self._waiting is not None:
             task, self._waiting = self._waiting, None
+            self._runtime.port_woken = True
             trio.lowlevel.reschedule(task)
 
     async def _wait_for_message(self) -> None:
@@ -161,6 +163,12 @@ class Link:
         taken = self._dispatcher.post(to, (message, self.address, 0))
         self._runtime.wake()
         return taken
+
+    def hand_over(self, told: Iterable[tuple[Address, Message]]) -> None:
+        self._dispatcher.touch()
+        for to, message in told:
+            self._dispatcher.post(to, (message, self.address, 0))
+        self._runtime.turn_now()
 
     def reply(self, message: Message, to: Asker | None = None) -> None:
         address, ask = to or self.asker

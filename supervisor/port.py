@@ -7,6 +7,7 @@ raising ends this life, and the supervisor decides on the next.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from supervisor.errors import ActorDied as ActorDied
@@ -80,6 +81,11 @@ class PortLink(Protocol):
 
     def tell(self, to: Address, message: Message) -> bool:
         """Put it into the mailbox at once. False: it was full (REFUSE), or nobody will read it."""
+
+    def hand_over(self, told: Iterable[tuple[Address, Message]]) -> None:
+        """Tell each, and let the actors handle them before this returns, if the loop has nothing else to do.
+        For what comes from outside and cannot wait for a pass of the loop; nothing may be half done meanwhile,
+        since the messages that they cause can arrive here at once. What is not taken is a dead letter."""
 
     async def deliver(self, to: Address, message: Message) -> None:
         """Like tell, but wait for room. For facts that must not be lost; do not read the socket meanwhile.

@@ -70,6 +70,10 @@ class Runtime:
         self._by_name = {cell.name: cell for cell in self.dispatcher.cells.values()}
         self._links: dict[Cell, Link] = {}
         self._parked: trio.lowlevel.Task | None = None
+        self._armed_ns = NEVER_NS  # the parked task wakes by itself at this time, or a little before
+        self._announced = False  # the root has been ready
+        self._broken: BaseException | None = None  # what a turn in a port's task has died of
+        self.port_woken = False  # a port has been given something since events were last published
         self._crashed = trio.Event()
         self._from_threads: deque[tuple[Address, Message]] = deque()
         self._token = trio.lowlevel.current_trio_token()
@@ -130,6 +134,31 @@ class Runtime:
             task, self._parked = self._parked, None
             trio.lowlevel.reschedule(task)
 
+    def turn_now(self) -> None:
+        """One turn here, in the task of the port that calls it, if the dispatcher's own is parked: a pass of the
+        loop is saved. What is left over, to be done or to be published, is that task's."""
+        if self._parked is None:
+            return
+        if not self._announced:
+            self.wake()
+            return
+        dispatcher = self.dispatcher
+        try:
+            if self._overruns is not None:
+                self._overruns.arm()
+            dispatcher.turn()
+        except BaseException as error:  # noqa: BLE001 - not the port's fault: raised where a turn belongs
+            self._broken = error
+        if (
+            dispatcher.has_work
+            or dispatcher.events
+            or dispatcher.crashes
+            or dispatcher.next_ns < self._armed_ns
+            or dispatcher.supervision.finished is not None
+            or self._broken is not None
+        ):
+            self.wake()
+
     # -- the task that turns the dispatcher --------------------------------------------------------------
 
     async def _serve(self, task_status: trio.TaskStatus[Runtime]) -> None:
@@ -152,23 +181,24 @@ class Runtime:
         dispatcher = self.dispatcher
         supervision = dispatcher.supervision
         guard = self._overruns
-        announced = False
         with OverrunGuard.watching(guard, dispatcher, self._last_resort):
             supervision.start()
             while supervision.finished is None:
                 # A scope for its deadline only. One that has expired is spent, and replaced.
                 with trio.CancelScope() as scope:
-                    armed_ns = NEVER_NS
+                    self._armed_ns = NEVER_NS
                     while supervision.finished is None and not scope.cancel_called:
                         if guard is not None:
                             guard.arm()
                         dispatcher.turn()
+                        if self._broken is not None:
+                            raise self._broken
                         if dispatcher.events:
-                            self._publish()
+                            await self._publish_after_ports()
                         if dispatcher.crashes:
                             self._crashed.set()
-                        if not announced and dispatcher.root.state is State.RUNNING:
-                            announced = True
+                        if not self._announced and dispatcher.root.state is State.RUNNING:
+                            self._announced = True
                             task_status.started(self)
                         if dispatcher.has_work:
                             await trio.lowlevel.cancel_shielded_checkpoint()
@@ -177,11 +207,14 @@ class Runtime:
                             # It ended in this very turn: nothing would wake a parked loop.
                             break
                         # Later than armed for: let it wake once too often, that is cheaper than to arm again.
-                        if dispatcher.next_ns < armed_ns:
-                            armed_ns = dispatcher.next_ns
-                            scope.deadline = self._deadline(armed_ns)
+                        if dispatcher.next_ns < self._armed_ns:
+                            self._armed_ns = dispatcher.next_ns
+                            scope.deadline = self._deadline(self._armed_ns)
                         self._parked = trio.lowlevel.current_task()
                         await trio.lowlevel.wait_task_rescheduled(self._abort_park)
+                        if dispatcher.events:
+                            # Of a turn in a port's task.
+                            await self._publish_after_ports()
 
     def _deadline(self, at_ns: int) -> float:
         if at_ns == NEVER_NS:
@@ -209,6 +242,15 @@ class Runtime:
         self.wake()
 
     # -- events and reports ------------------------------------------------------------------------------
+
+    async def _publish_after_ports(self) -> None:
+        if self.port_woken:
+            # An order that a port was just given leaves before the log hears of it. Trio runs the tasks of one
+            # pass in any order, so it takes two until that port has certainly had its turn.
+            self.port_woken = False
+            await trio.lowlevel.cancel_shielded_checkpoint()
+            await trio.lowlevel.cancel_shielded_checkpoint()
+        self._publish()
 
     def _publish(self) -> None:
         events = self.dispatcher.events

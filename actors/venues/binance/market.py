@@ -1,29 +1,25 @@
-"""The market-data port: carries the frames of Binance's streams to the feeds, over trio-websocket.
+"""The market-data port: carries the frames of Binance's streams to the feeds, over `web_socket.py`.
 
 Decides nothing: `market_session.py` does. The port's life does not end with a connection's; it reconnects by
-itself, so a restart of it is for bugs only. Pings are answered by the library.
+itself, so a restart of it is for bugs only.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 import trio
-from trio_websocket import (
-    ConnectionClosed,
-    ConnectionRejected,
-    HandshakeError,
-    WebSocketConnection,
-    open_websocket_url,
-)
+from trio_websocket import ConnectionClosed, ConnectionRejected, HandshakeError
 
 from actors.messages import BookTicker, DepthDiff, StreamDown, StreamUp, TradeTick
 from actors.venues.binance import names
 from actors.venues.binance.market_config import MarketConfig
 from actors.venues.binance.market_phases import Close, Open, Send
 from actors.venues.binance.market_session import MarketSession
+from actors.venues.binance.web_socket import Dial, open_web_socket
+from actors.venues.binance.wire import connect
 from supervisor.mailbox import Address
 from supervisor.message import Message
 from supervisor.port import PortLink
@@ -32,7 +28,9 @@ from supervisor.port import PortLink
 BEAT_S = 0.2
 # A peer that does not answer our close is left.
 CLOSE_S = 1.0
-_RECEIVE_BYTES = 1 << 16
+
+
+_STREAM_NEWS = (StreamUp, StreamDown)
 
 
 class Connection(Protocol):
@@ -121,15 +119,15 @@ class MarketPort:
 
     def _deliver(self, session: MarketSession, link: PortLink) -> None:
         routes = self._routes
+        told: list[tuple[Address, Message]] = []
         for message in session.messages:
-            if isinstance(message, StreamUp | StreamDown):
+            if isinstance(message, _STREAM_NEWS):
                 link.publish(message)
-                for feed in self._feeds.values():
-                    link.tell(feed, message)
+                told += [(feed, message) for feed in self._feeds.values()]
             else:
-                for to in routes[type(message)][message.instrument]:
-                    link.tell(to, message)
+                told += [(to, message) for to in routes[type(message)][message.instrument]]
         session.messages.clear()
+        link.hand_over(told)
 
     async def _carry(
         self, opening: Open, session: MarketSession, link: PortLink, nursery: trio.Nursery
@@ -172,41 +170,15 @@ class MarketPort:
             scope.cancel()
 
 
-class _WebSocket:
-    """trio-websocket's connection, as frames of bytes."""
+def web_socket(config: MarketConfig, dial: Dial = connect) -> Connect:
+    """How to connect for real: ws:// or wss://, with every wait bounded."""
 
-    def __init__(self, socket: WebSocketConnection) -> None:
-        self._socket = socket
+    def opened(url: str) -> AbstractAsyncContextManager[Connection]:
+        return open_web_socket(
+            url, frame_bytes_max=config.frame_bytes_max, timeout_s=config.connect_timeout_s, dial=dial
+        )
 
-    async def receive(self) -> bytes:
-        # One frame a time: the library hands over one in each pass of the loop, so emptying its queue in batches
-        # gains nothing (14.5 us a frame either way; its default queue of 1 and buffer of 4 KiB cost 20).
-        frame: str | bytes = await self._socket.get_message()
-        return frame.encode() if isinstance(frame, str) else frame
-
-    async def send(self, text: str) -> None:
-        await self._socket.send_message(text)
-
-    async def aclose(self) -> None:
-        await self._socket.aclose()
-
-
-def web_socket(config: MarketConfig) -> Connect:
-    """How to connect for real: ws:// or wss://, with every queue and wait bounded."""
-
-    @asynccontextmanager
-    async def connect(url: str) -> AsyncIterator[Connection]:
-        async with open_websocket_url(
-            url,
-            message_queue_size=config.queue_frames,
-            max_message_size=config.frame_bytes_max,
-            receive_buffer_size=_RECEIVE_BYTES,
-            connect_timeout=config.connect_timeout_s,
-            disconnect_timeout=CLOSE_S,
-        ) as socket:
-            yield _WebSocket(socket)
-
-    return connect
+    return opened
 
 
 async def _send(connection: Connection, text: str) -> None:

@@ -34,8 +34,7 @@ class MarketConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     # Frames refused by the codec within a minute: one is a curiosity, this many are a connection gone bad.
     frames_bad_max: int = 20
 
-    # Frames that the library keeps while we work, and the longest that it accepts: a diff of a whole book.
-    queue_frames: int = 1024
+    # The longest message that is accepted: a diff of a whole book.
     frame_bytes_max: int = 1 << 20
     report_every_s: float = 5.0
 
@@ -65,7 +64,5 @@ class MarketConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
             raise ValueError(
                 "market: attempts_per_5_minutes_max must be 1 to 300, what Binance allows an address"
             )
-        if self.frames_bad_max < 1 or self.queue_frames < 1 or self.frame_bytes_max < 1 << 16:
-            raise ValueError(
-                "market: frames_bad_max and queue_frames must be at least 1, frame_bytes_max at least 65536"
-            )
+        if self.frames_bad_max < 1 or self.frame_bytes_max < 1 << 16:
+            raise ValueError("market: frames_bad_max must be at least 1, frame_bytes_max at least 65536")

@@ -7,7 +7,7 @@ what must not be lost waits for room in orders' mailbox while the socket is left
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar, assert_never
 
 import trio
@@ -55,6 +55,8 @@ from supervisor.port import PortLink
 from supervisor.secret import Secret
 
 Fault = TypeVar("Fault", bound=BaseException)
+Dial = Callable[[str], Awaitable[tuple[Wire, str, str]]]
+"""URL -> the wire, the host for the handshake, the resource to ask for; raises OSError."""
 
 BEAT_S = 0.1
 # Connections lost or refused in a row before the listeners are told that the venue cannot be reached.
@@ -69,8 +71,8 @@ class TradePort:
     life.
 
     Every answer goes to whom the request came from. Events of the user stream go to `orders`, which is told
-    again that the stream is up whenever a life of it has ended. `listeners` hear of `VenueTrouble`. Raises
-    Halt if the venue refuses the key.
+    again that the stream is up whenever a life of it has ended. `listeners` hear of `VenueTrouble`. `dial` opens
+    the wire. Raises Halt if the venue refuses the key.
     """
 
     def __init__(
@@ -83,8 +85,10 @@ class TradePort:
         budget: HostBudget,
         orders: Address,
         listeners: Sequence[Address] = (),
+        dial: Dial = connect,
     ) -> None:
         self._config = config
+        self._dial = dial
         self._clock = clock
         self._budget = budget
         self._orders = orders
@@ -178,7 +182,7 @@ class TradePort:
         """One connection, from its opening to its end; returns why it ended."""
         try:
             with trio.fail_after(self._config.connect_timeout_s):
-                wire, host, resource = await connect(self._config.ws_api_url)
+                wire, host, resource = await self._dial(self._config.ws_api_url)
         except (OSError, trio.TooSlowError) as error:
             return f"cannot connect: {error or type(error).__name__}"
         try:

@@ -82,4 +82,5 @@ async def connect(url: str) -> tuple[Wire, str, str]:
             stream = await trio.open_tcp_stream(host, port)
     except trio.BrokenResourceError as error:
         raise OSError(f"{host}:{port}: {error.__cause__ or error}") from error
-    return Wire(stream), f"{host}:{port}", parts.path or "/"
+    query = f"?{parts.query}" if parts.query else ""
+    return Wire(stream), f"{host}:{port}", f"{parts.path or '/'}{query}"

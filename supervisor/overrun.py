@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -32,11 +32,19 @@ IDLE_TICKS = 4
 
 
 class OverrunGuard:
-    """`roots`: the directories (or single files) whose code may be interrupted anywhere."""
+    """`roots`: the directories (or single files) whose code may be interrupted anywhere. `on_running` gets the
+    name of whoever runs when a tick looks; it is called in the signal handler."""
 
-    def __init__(self, roots: Sequence[Path | str], *, tick_s: float = TICK_S) -> None:
+    def __init__(
+        self,
+        roots: Sequence[Path | str],
+        *,
+        tick_s: float = TICK_S,
+        on_running: Callable[[str], None] = lambda _name: None,
+    ) -> None:
         self._roots = tuple(str(Path(root).resolve()) for root in roots)
         self._tick_s = tick_s
+        self._on_running = on_running
         self._dispatcher: Dispatcher | None = None
         self._last_resort: LastResort | None = None
         self._armed = False
@@ -103,6 +111,7 @@ class OverrunGuard:
         self._idle = 0
         if dispatcher.hand is not self._hand:
             self._hand = dispatcher.hand
+            self._on_running(cell.name)
             self._ticks = 0
             return None
         self._ticks += 1

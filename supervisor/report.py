@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from supervisor.message import Message
 from supervisor.node import BranchNode, Cell
+from supervisor.node import State as NodeState
 
 if TYPE_CHECKING:
     from supervisor.dispatcher import Dispatcher
@@ -60,7 +61,8 @@ class Progress(Message, frozen=True):
     name: str
     done: int
     depth: int
-    waiting_s: float  # how long the mailbox has not been empty; 0 when it is
+    waiting_s: float  # how long nothing was taken from a mailbox that is not empty; 0 when it is
+    is_running: bool  # False: it starts, waits for its next life or ends, and messages wait for that
 
 
 def tree_report(dispatcher: Dispatcher) -> TreeReport:
@@ -82,6 +84,7 @@ def progress(dispatcher: Dispatcher) -> list[Progress]:
             done=cell.done,
             depth=len(cell.box),
             waiting_s=(now_ns - cell.waiting_ns) / 1e9 if cell.waiting_ns and len(cell.box) else 0.0,
+            is_running=cell.state is NodeState.RUNNING,
         )
         for cell in dispatcher.cells.values()
     ]

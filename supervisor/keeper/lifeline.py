@@ -11,9 +11,12 @@ import os
 import signal
 import socket
 import threading
+import time
 
 VARIABLE = "SUPERVISOR_LIFELINE"
 LINE_BYTES_MAX = 65_536
+# Without its parent a process may tidy up for so long. Nobody is left to kill it but itself.
+LEAVE_S = 1.9
 
 
 class Lifeline:
@@ -21,6 +24,8 @@ class Lifeline:
 
     def __init__(self, line: socket.socket) -> None:
         self._line = line
+        self.is_cut = False
+        """The parent is gone, or wants us to end as if it were: within LEAVE_S."""
         threading.Thread(target=self._watch, name="lifeline", daemon=True).start()
 
     @classmethod
@@ -44,4 +49,7 @@ class Lifeline:
                 pass
         except OSError:
             pass
+        self.is_cut = True
         os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(LEAVE_S)
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -57,6 +57,19 @@ class Process:
         self.announced = heard.decode().rstrip("\n")
         return self.announced
 
+    def signal(self, number: int) -> None:
+        """Send it a signal, if it is still there."""
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def cut(self) -> None:
+        """Cut its lifeline: it ends as if we had died."""
+        self._stream.socket.close()
+
+    async def gone(self) -> int:
+        """Wait for its end, however it comes; returns the exit code, or minus the signal."""
+        return await self._process.wait()
+
     async def wait(self) -> None:
         """Wait for its end, which nobody asked for: raises ProcessDied."""
         await self._process.wait()
@@ -90,18 +103,23 @@ class Process:
 
 
 async def start(
-    name: str, args: Sequence[str], *, env: Mapping[str, str] | None = None, output: Path | None = None
+    name: str,
+    args: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    output: Path | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Process:
     """Start `args` (a program with its path, and arguments). `env` is added to ours.
 
-    Its output goes to the file `output` (mode 0600, appended to), or to our standard error. Raises OSError if
-    it cannot be started.
+    Its output goes to the file `output` (mode 0600, appended to), or to our standard error. It has
+    `pass_fds` too, under their numbers. Raises OSError if it cannot be started.
     """
     ours, theirs = socket.socketpair()
     process: trio.Process | None = None
     try:
         with theirs:
-            process = await _open(args, {**os.environ, **(env or {})}, theirs, output)
+            process = await _open(args, {**os.environ, **(env or {})}, theirs, output, pass_fds)
     finally:
         if process is None:
             ours.close()
@@ -136,7 +154,11 @@ async def started(
 
 
 async def _open(
-    args: Sequence[str], env: Mapping[str, str], line: socket.socket, output: Path | None
+    args: Sequence[str],
+    env: Mapping[str, str],
+    line: socket.socket,
+    output: Path | None,
+    more: Sequence[int],
 ) -> trio.Process:
     written: int = 2
     if output is not None:
@@ -149,7 +171,7 @@ async def _open(
             stdout=written,
             stderr=written,
             env={**env, VARIABLE: str(line.fileno())},
-            pass_fds=(line.fileno(),),
+            pass_fds=(line.fileno(), *more),
             start_new_session=True,
         )
     finally:

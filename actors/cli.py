@@ -27,8 +27,10 @@ app = App(
 )
 bench = App(name="bench", help="Measure this machine: `nightdesk bench runtime`")
 chaos = App(name="chaos", help="Break something on purpose: `nightdesk chaos crash orders`")
+live = App(name="live", help="Break a desk of its own, again and again, and judge by the venue's record")
 app.command(bench)
 app.command(chaos)
+chaos.command(live)
 
 Set = Annotated[
     list[str] | None,
@@ -263,6 +265,75 @@ def chaos_crash(name: str, *, state: State = None) -> int:
     from actors.remote import give
 
     return give("crash", state, name=name)
+
+
+Trials = Annotated[int, Parameter(name="--trials")]
+Keep = Annotated[
+    Path | None, Parameter(name="--keep", help="Keep journal, logs and configs in this folder, for a look.")
+]
+
+
+@live.command(name="crashes")
+def live_crashes(
+    *,
+    trials: Annotated[int | None, Parameter(name="--trials")] = None,
+    only: Annotated[list[str] | None, Parameter(name="--only", negative="")] = None,
+    seed: int = 1,
+    set_: Set = None,
+    keep: Keep = None,
+    json: Json = False,
+) -> int:
+    """Crash every actor and port of a trading desk in turn; it must come back, alone, and cost nothing.
+
+    Example: nightdesk chaos live crashes --trials 13 --json
+
+    Parameters
+    ----------
+    trials
+        How many crashes; without it every child twice, which takes about three minutes.
+    only
+        Crash this child only. May be given again.
+    seed
+        Of the moments at which it crashes.
+    """
+    from actors.chaos.crashes import measure
+
+    if trials is not None and trials < 1:
+        return _say("--trials: must be 1 or more", USAGE)
+    return _judged(lambda: measure(trials, only=only or [], seed=seed, overrides=set_ or [], keep=keep), json)
+
+
+@live.command(name="kill9")
+def live_kill9(
+    *, trials: Trials = 200, seed: int = 1, set_: Set = None, keep: Keep = None, json: Json = False
+) -> int:
+    """Kill -9 a trading desk again and again; every order must be known and every fill booked once.
+
+    Example: nightdesk chaos live kill9 --trials 20 --json
+
+    Parameters
+    ----------
+    trials
+        How many kills; each takes about three seconds.
+    seed
+        Of the moments at which it is killed.
+    """
+    from actors.chaos.kill9 import measure
+
+    if trials < 1:
+        return _say("--trials: must be 1 or more", USAGE)
+    return _judged(lambda: measure(trials, seed=seed, overrides=set_ or [], keep=keep), json)
+
+
+def _judged(measure: Callable[[], Any], as_json: bool) -> int:
+    """Run a play and print its verdict; the exit code says whether it was good."""
+
+    def work() -> int:
+        verdict = measure()
+        _print_result(verdict, as_json)
+        return OK if verdict.ok else FAILED
+
+    return _configured(work)
 
 
 def _configured(work: Callable[[], int]) -> int:

@@ -40,7 +40,7 @@ from supervisor.paging.port import Pager, PagesPort
 from supervisor.paging.rules import Fold
 from supervisor.runtime import Runtime, Subscriber
 from supervisor.secret import Secret
-from supervisor.spec import Child
+from supervisor.spec import Branch, Child
 from supervisor.telemetry.lines import LogEvents
 from supervisor.telemetry.status import StatusPort, as_plain
 from supervisor.world import RealWorld
@@ -101,7 +101,7 @@ class Engine:
         async def tree(*, task_status: trio.TaskStatus[Runtime]) -> None:
             try:
                 await runtime.run(
-                    desk_tree(self.desk, self._outside()),
+                    self.tree(),
                     world=self.world,
                     subscribers=self._subscribers,
                     overruns=guard,
@@ -113,6 +113,10 @@ class Engine:
         async with trio.open_nursery() as nursery:
             self.runtime = await nursery.start(tree)
             task_status.started(self.runtime)
+
+    def tree(self) -> Branch:
+        """The desk's tree as data: who runs, who falls with whom."""
+        return desk_tree(self.desk, self._outside())
 
     async def stop(self, reason: str) -> TradingStopped | None:
         """The orderly end: entries go, and with on_stop = "flatten" what is held is sold; then the tree stops.

@@ -186,7 +186,15 @@ def test_the_venues_order_number_means_another_order_in_another_pair() -> None:
 
 def order(client_id: str, instrument: str) -> Order:
     return Order(
-        client_id, instrument, Side.SELL, Purpose.PROTECT, OrderKind.STOP_MARKET, TimeInForce.GTC, 100, None, STOP
+        client_id,
+        instrument,
+        Side.SELL,
+        Purpose.PROTECT,
+        OrderKind.STOP_MARKET,
+        TimeInForce.GTC,
+        100,
+        None,
+        STOP,
     )
 
 

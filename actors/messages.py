@@ -766,3 +766,15 @@ class KillLatched(Message, frozen=True):
 class KillLifted(Message, frozen=True):
     lane: ClassVar[Lane] = Lane.SYSTEM
     lowers_flag: ClassVar[str | None] = "kill"
+
+
+class PauseLatched(Message, frozen=True):
+    """Control to itself, as above: PAUSED, and not just because nothing is known yet."""
+
+    lane: ClassVar[Lane] = Lane.SYSTEM
+    raises_flag: ClassVar[str | None] = "pause"
+
+
+class PauseLifted(Message, frozen=True):
+    lane: ClassVar[Lane] = Lane.SYSTEM
+    lowers_flag: ClassVar[str | None] = "pause"

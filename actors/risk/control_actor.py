@@ -3,6 +3,9 @@ takes effect once it is in the journal.
 
 What it cannot read back it takes for PAUSED. While the journal is still being read, commands restrict at
 once, and are applied again to what it says: a `pause` typed meanwhile must not undo a kill from before.
+
+A restriction that no journal could take (a full disk) outlives a crash of this actor all the same: the flags of
+the process say what was in force, and only what is stricter of the two counts.
 """
 
 from __future__ import annotations
@@ -22,9 +25,11 @@ from actors.messages import (
     ModeNotDurable,
     ModeWanted,
     OperatorCommand,
+    PauseLatched,
+    PauseLifted,
     Verb,
 )
-from actors.risk.latch import EVENTS, TRANSITIONS, Event, refusal
+from actors.risk.latch import EVENTS, STRICTNESS, TRANSITIONS, Event, refusal
 from actors.risk.mode_record import KIND, mode_of, record_of
 from supervisor.actor import Actor
 from supervisor.effects import Asker
@@ -60,6 +65,8 @@ class ControlActor(Actor):
         self._mode = ModeChanged(
             mode=DeskMode.PAUSED, by="control", reason="the journal is being read", wall_ns=0
         )
+        # What the life before had in force, by the flags that outlive it; the journal may lack it.
+        self._standing: ModeChanged | None = None
         self._is_restored = False
         self._reading = 0
         self._held: list[_Command] = []
@@ -72,6 +79,14 @@ class ControlActor(Actor):
         self._must_write = False
 
     def started(self) -> None:
+        standing = DeskMode.KILLED if self.flags["kill"] else DeskMode.PAUSED
+        if self.flags["kill"] or self.flags["pause"]:
+            self._standing = self._mode = ModeChanged(
+                mode=standing,
+                by="control",
+                reason="in force before control was restarted",
+                wall_ns=self.wall_ns,
+            )
         # Up before anything is known; whoever runs on under an older mode learns the new one in a moment.
         self.tell(self.address, EntriesForbidden())
         self._read()
@@ -94,7 +109,10 @@ class ControlActor(Actor):
     def on_mode_wanted(self, message: ModeWanted) -> None:
         self.reply(self._mode)
 
-    def on_flag(self, message: EntriesForbidden | EntriesAllowed | KillLatched | KillLifted) -> None:
+    def on_flag(
+        self,
+        message: EntriesForbidden | EntriesAllowed | KillLatched | KillLifted | PauseLatched | PauseLifted,
+    ) -> None:
         """Telling it was all: the flag is up, or down."""
 
     def _take(self, command: _Command) -> None:
@@ -132,6 +150,10 @@ class ControlActor(Actor):
         is_killed = changed.mode in (DeskMode.KILLED, DeskMode.FLATTENING)
         self.tell(self.address, EntriesAllowed() if is_running else EntriesForbidden())
         self.tell(self.address, KillLatched() if is_killed else KillLifted())
+        # Not for the pause that only means that the journal has not been read.
+        is_meant = bool(self._is_restored or self._standing or self._held)
+        is_paused = changed.mode is DeskMode.PAUSED and is_meant
+        self.tell(self.address, PauseLatched() if is_paused else PauseLifted())
         for address in self._told:
             self.tell(address, changed)
         self.publish(changed)
@@ -213,18 +235,21 @@ class ControlActor(Actor):
 
     def _cannot_read(self, reason: str) -> None:
         if not self._held:
-            self._announce(
-                ModeChanged(mode=DeskMode.PAUSED, by="control", reason=reason, wall_ns=self.wall_ns)
-            )
+            mode = self._mode.mode
+            self._announce(ModeChanged(mode=mode, by="control", reason=reason, wall_ns=self.wall_ns))
         self.publish(ModeNotDurable(mode=self._mode.mode, reason=reason))
         self.after(RETRY_S, TryAgain())
 
     def _restore(self, records: Records) -> None:
         self._is_restored = True
         self._mode = mode_of(records.records, self.wall_ns)
+        standing = self._standing
+        if standing is not None and STRICTNESS[self._mode.mode] < STRICTNESS[standing.mode]:
+            self._mode, self._must_write = standing, True
         held, self._held = self._held, []
         if all(command.event is Event.RESUME for command in held):
             self._announce(self._mode)
         # Otherwise what was typed meanwhile is announced, and never the laxer mode before it.
         for command in held:
             self._take(command)
+        self._write()

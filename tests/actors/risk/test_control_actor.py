@@ -133,6 +133,42 @@ def test_a_restriction_is_in_force_before_the_journal_has_it() -> None:
     assert isinstance(desk.answers[-1], ModeChanged) and desk.journalled() == 1
 
 
+@pytest.mark.parametrize(
+    ("verb", "mode"),
+    [
+        (Verb.PAUSE, DeskMode.PAUSED),
+        (Verb.KILL, DeskMode.KILLED),
+        # What was to be sold is no longer known to be; the kill that came with it is.
+        (Verb.FLATTEN, DeskMode.KILLED),
+    ],
+)
+def test_a_restriction_that_the_journal_could_not_take_outlives_a_crash(verb: Verb, mode: DeskMode) -> None:
+    desk = Desk()
+    desk.store.room = 0
+    desk.says(verb)
+    for _ in range(2):
+        desk.run.crash("control")
+        desk.run.run_for(3)
+        assert desk.mode is mode and desk.journalled() == 0 and "no_open" in desk.flags()
+    assert all(heard is not DeskMode.RUNNING for heard, _ in desk.heard[1:])
+    desk.store.room = None
+    desk.run.run_for(3)
+    assert Desk(desk.store).mode is mode
+    assert isinstance(desk.says(Verb.RESUME), ModeChanged) and desk.mode is DeskMode.RUNNING
+    desk.run.crash("control")
+    desk.run.run_for(3)
+    assert desk.mode is DeskMode.RUNNING and desk.flags() == set()
+
+
+def test_a_crash_while_the_journal_is_read_leaves_no_pause_behind() -> None:
+    desk = Desk(deaf=True)
+    desk.run.crash("control")
+    desk.deaf = False
+    desk.run.crash("journal")
+    desk.run.run_for(5)
+    assert desk.mode is DeskMode.RUNNING and desk.flags() == set()
+
+
 def test_only_a_person_resumes() -> None:
     desk = Desk()
     desk.says(Verb.KILL)

@@ -80,6 +80,16 @@ def unprotected_s(found: Iterable[Gap]) -> float:
     return sum(gap.over_s for gap in found)
 
 
+def bare_s(gap: Gap, dead: Iterable[tuple[int, int]]) -> float:
+    """How much of a gap fell into times (from, to) in which no desk ran: no desk could have ended it then."""
+    return sum(max(0, min(gap.to_us, to_us) - max(gap.from_us, from_us)) for from_us, to_us in dead) / S_US
+
+
+def over_s(gap: Gap, dead: Sequence[tuple[int, int]]) -> float:
+    """Of what was beyond the allowed, how much a desk that ran answers for."""
+    return max(0.0, gap.over_s - bare_s(gap, dead))
+
+
 def longest_s(found: Iterable[Gap], *, first: bool) -> float:
     """The longest time to a first stop, or the longest time for which a stop that stood was gone."""
     return max((gap.lasted_s for gap in found if gap.is_first is first), default=0.0)

@@ -83,6 +83,10 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What the journal's fills come to at the end, less the venue's balance, in each coin where they differ."""
     left_working: int
     unprotected_s: float
+    """Of positions, beyond the 3 s allowed for placing the first stop, while a desk ran."""
+    dead_bare_max_s: float
+    """The longest that a position had no stop because its desk was killed between entry and stop: from the kill to
+    the next running tree. It is as long as the restart takes, here mostly the machine's; it is not judged."""
     stop_first_max_s: float
     stop_gap_max_s: float
     start_p50_s: float
@@ -99,12 +103,20 @@ class Tally:
 
     def __init__(self) -> None:
         self.kills_us: list[int] = []
+        self.dead_us: list[tuple[int, int]] = []
+        """From each kill to the next tree that ran."""
         self.starts_s: list[float] = []
         self.trees_s: list[float] = []
         self.epochs: list[int] = []
         self.intents: dict[str, int] = {}
         self.early = self.torn = self.torn_lost = self.damaged = self.not_reconciled = 0
         self.problems: list[str] = []
+
+    def runs(self, began_s: float) -> None:
+        """A tree runs that was started at `began_s`."""
+        self.trees_s.append(perf_counter() - began_s)
+        if self.kills_us:
+            self.dead_us.append((self.kills_us[-1], time_ns() // 1000))
 
 
 def measure(
@@ -146,7 +158,7 @@ async def _kill_one(stage: Stage, tally: Tally, rng: random.Random, number: int)
     began_s = perf_counter()
     try:
         async with stage.engine() as process:
-            tally.trees_s.append(perf_counter() - began_s)
+            tally.runs(began_s)
             if not is_early:
                 await _reconciled(tally, log, began_s, number)
             await trio.sleep(wait_s)
@@ -198,7 +210,7 @@ async def _last_start(stage: Stage, tally: Tally) -> None:
     log = LogTail(stage.engine_log)
     began_s = perf_counter()
     async with stage.engine() as process:
-        tally.trees_s.append(perf_counter() - began_s)
+        tally.runs(began_s)
         await _reconciled(tally, log, began_s, len(tally.kills_us) + 1)
         await trio.sleep(TRADED_S[1])
         await stage.end(process)
@@ -224,7 +236,7 @@ def _judged(record: dict[str, Any], stage: Stage, tally: Tally, trials: int, tri
         "fills_invented": len(books.invented),
         "left_working": len(judge.left_working(seen.orders)),
     }
-    unprotected_s = cover.unprotected_s(gaps)
+    unprotected_s = sum(cover.over_s(gap, tally.dead_us) for gap in gaps)
     return Verdict(
         ok=not any(counts.values()) and not off and not unprotected_s and bool(seen.fills),
         trials=trials,
@@ -238,6 +250,7 @@ def _judged(record: dict[str, Any], stage: Stage, tally: Tally, trials: int, tri
         reconciled=len(tally.starts_s),
         position_off={coin: f"{amount:f}" for coin, amount in off.items()},
         unprotected_s=unprotected_s,
+        dead_bare_max_s=max((cover.bare_s(gap, tally.dead_us) for gap in gaps), default=0.0),
         stop_first_max_s=cover.longest_s(gaps, first=True),
         stop_gap_max_s=cover.longest_s(gaps, first=False),
         start_p50_s=statistics.median(tally.starts_s or [0.0]),
@@ -249,7 +262,11 @@ def _judged(record: dict[str, Any], stage: Stage, tally: Tally, trials: int, tri
                 *tally.problems,
                 *(f"{name} at the venue, and in no journal" for name in unknown),
                 *(f"fill {key} is not in the journal" for key in books.missing),
-                *(f"without a stop for {gap.lasted_s:.3f} s: {gap}" for gap in gaps if gap.over_s),
+                *(
+                    f"without a stop for {gap.lasted_s:.3f} s: {gap}"
+                    for gap in gaps
+                    if cover.over_s(gap, tally.dead_us)
+                ),
             ][:50]
         ),
         **counts,

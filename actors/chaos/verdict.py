@@ -99,8 +99,8 @@ def verdict(
 ) -> Verdict:
     """`kept`: the journal after the end. `entry_max`: what one entry may be worth, in quote."""
     case = _Case(seen, kept, terms, entry_max, until_us)
-    ends = [*(trial.at_us for trial in trials[1:]), FOREVER_US]
-    windows = list(zip(trials, ends, strict=True))
+    ends = (*(trial.at_us for trial in trials[1:]), FOREVER_US)
+    windows = list(zip(trials, ends, strict=False))
     off = judge.position_off(kept.fills, record, account, terms)
     held = sum(judge.is_held(seen.fills, terms, trial.at_us) for trial in trials)
     flying = sum(bool(judge.in_flight(seen.orders, kept.intents, trial.at_us)) for trial in trials)

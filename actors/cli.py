@@ -75,6 +75,7 @@ def run(
     recording: Path | None = None,
     set_: Set = None,
     view: bool = True,
+    keeper: Annotated[bool, Parameter(show=False, negative="")] = False,
 ) -> int:
     """Run a desk until Ctrl-C, SIGTERM or --for seconds.
 
@@ -93,10 +94,13 @@ def run(
     view
         Draw the live view, if this is a terminal.
     """
-    from actors.run import run_desk
-
     if for_s is not None and not for_s > 0:
         return _say("--for: must be more than 0 seconds", USAGE)
+    if keeper:
+        # In processes, watched from outside; becomes the only way once all of it has been proven.
+        from actors.keeper_main import run_kept as run_desk
+    else:
+        from actors.run import run_desk
     return _configured(
         lambda: run_desk(
             config, for_s=for_s, summary=summary, recording=recording, overrides=set_ or [], view=view

@@ -48,14 +48,24 @@ from supervisor.world import RealWorld
 BUDGET_FILE = "binance-budget"
 # With on_stop = "keep" only entries are cancelled; that takes one answer of the venue each.
 KEEP_S = 2.0
+# The keeper is gone, and this process has 1.9 s: the venue's answer, and the end of the tree.
+AT_ONCE_S = 0.6
 
 
 class Engine:
     """Everything of one process that outlives the lives in its tree."""
 
-    def __init__(self, settings: Settings, subscribers: Sequence[Subscriber] = ()) -> None:
-        """Raises SecretError when a key cannot be read: nothing has been started then."""
+    def __init__(
+        self,
+        settings: Settings,
+        subscribers: Sequence[Subscriber] = (),
+        *,
+        on_running: Callable[[str], None] = lambda _name: None,
+    ) -> None:
+        """Raises SecretError when a key cannot be read: nothing has been started then. `on_running` is told now
+        and then which actor runs."""
         self.settings = settings
+        self._on_running = on_running
         self.desk = Desk(settings, is_watched=True)
         self.world = RealWorld()
         self._began_ns = self.world.monotonic_ns()
@@ -96,7 +106,8 @@ class Engine:
         self, ended: Callable[[], None], *, task_status: trio.TaskStatus[Runtime] = trio.TASK_STATUS_IGNORED
     ) -> None:
         """Run the tree until `stop`; `ended` is called when it is over. Raises what `supervisor.runtime.run` raises."""
-        guard = OverrunGuard([Path(actors.__file__).parent, Path(supervisor.__file__).parent])
+        roots = [Path(actors.__file__).parent, Path(supervisor.__file__).parent]
+        guard = OverrunGuard(roots, on_running=self._on_running)
 
         async def tree(*, task_status: trio.TaskStatus[Runtime]) -> None:
             try:
@@ -118,21 +129,23 @@ class Engine:
         """The desk's tree as data: who runs, who falls with whom."""
         return desk_tree(self.desk, self._outside())
 
-    async def stop(self, reason: str) -> TradingStopped | None:
+    async def stop(self, reason: str, *, at_once: bool = False) -> TradingStopped | None:
         """The orderly end: entries go, and with on_stop = "flatten" what is held is sold; then the tree stops.
 
+        `at_once`: there is a second left, whatever the config says: entries go, positions keep their stops.
         None: orders did not say in time that it is done; what stands at the venue stands under its stop.
         """
         assert self.runtime is not None
         desk = self.settings.desk
-        flatten = desk.on_stop == "flatten"
+        flatten = desk.on_stop == "flatten" and not at_once
+        keep_s = AT_ONCE_S if at_once else KEEP_S
         self.runtime.tell(self.desk.orders, StopTrading(flatten=flatten, reason=reason))
-        with trio.move_on_after(desk.flatten_s if flatten else KEEP_S):
+        with trio.move_on_after(desk.flatten_s if flatten else keep_s):
             await self._stopped.wait()
         # Orders told portfolio of every fill before it said so; an answer from portfolio has them all in it.
         with contextlib.suppress(ActorDied, AskTimeout, Overloaded):
             await self.runtime.ask(
-                self.desk.portfolio, PositionsWanted(instruments=self.desk.instruments), timeout_s=KEEP_S
+                self.desk.portfolio, PositionsWanted(instruments=self.desk.instruments), timeout_s=keep_s
             )
         self.runtime.stop()
         return self._said

@@ -51,4 +51,6 @@ class Operating:
             raise CommandError(answer.reason)
         if isinstance(answer, ModeChanged):
             return f"the desk is {answer.mode.value}"
-        raise CommandError(f"control answered with a {type(answer).__name__}, which is no answer to {verb.value}")
+        raise CommandError(
+            f"control answered with a {type(answer).__name__}, which is no answer to {verb.value}"
+        )

@@ -7,36 +7,30 @@ what the summary is compared with.
 from __future__ import annotations
 
 import contextlib
-import shutil
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import Any
 
-import httpx
 import msgspec
 import trio
 
 from actors.engine import Engine
+from actors.exchange import at_venue, record_of, set_aside
 from actors.messages import TradingStopped
 from actors.orders.client_ids import PREFIX
 from actors.played import narrowed
 from actors.settings import Settings, read
 from actors.summary import Summary, summarise, words
 from actors.tally import Tally
-from actors.tree import JOURNAL_FILE
 from actors.view import show
-from supervisor.config import ConfigError
 from supervisor.errors import StartFailed
-from supervisor.failover.local import EPOCH_FILE, LOCK_FILE, holder_words, take
 from supervisor.keeper import processes
 from supervisor.keeper.lifeline import Lifeline
 from supervisor.report import TreeReport
 from supervisor.telemetry import logs
 
 VENUE_START_S = 30.0
-RECORD_TIMEOUT_S = 20.0
 LOG_FILE = "log.jsonl"
 VENUE_LOG_FILE = "venue.log"
 LAST_WORDS_BYTES = 4000
@@ -137,7 +131,7 @@ class Run:
             tree = runtime.tree()
             await over.wait()
             nursery.cancel_scope.cancel()
-        record, counts = await self._record()
+        record, counts = await record_of(self._settings)
         result = summarise(
             self._tally,
             tree,
@@ -171,18 +165,6 @@ class Run:
                 nursery.start_soon(ended)
         return f"after {self._for_s:g} s" if timer.cancelled_caught and self._for_s is not None else reason
 
-    async def _record(self) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-        """The record of our own exchange, and its counts of our account; None where the exchange is not ours."""
-        if self._settings.simulated is None:
-            return None, None
-        account = self._settings.venue.account
-        async with httpx.AsyncClient(
-            base_url=self._settings.venue.rest_url, timeout=RECORD_TIMEOUT_S
-        ) as client:
-            record = (await client.get("/control/record")).raise_for_status().json()
-            summary = (await client.get("/control/summary")).raise_for_status().json()
-        return record, summary["accounts"][account]
-
 
 async def _port_of(venue: processes.Process, output: Path, from_byte: int) -> int:
     """Where the exchange listens. Raises StartFailed with its last words, if it does not."""
@@ -197,38 +179,3 @@ async def _port_of(venue: processes.Process, output: Path, from_byte: int) -> in
         file.seek(from_byte)
         said = file.read(LAST_WORDS_BYTES).decode("utf-8", "replace").strip()
     raise StartFailed(f"the simulated exchange did not start: {said or why} (all it said: {output})")
-
-
-def set_aside(state_dir: Path) -> None:
-    """Move journal and lease of the run before into `previous/`.
-
-    Our own exchange lives as long as the run, and forgets; to keep the journal of the one before would be to believe
-    in fills that never were there. Raises ConfigError if a desk still runs on that folder.
-    """
-    lock = state_dir / LOCK_FILE
-    with lock.open("a+") as file:
-        if not take(file.fileno()):
-            raise ConfigError([holder_words(lock)])
-        previous = state_dir / "previous"
-        shutil.rmtree(previous, ignore_errors=True)
-        previous.mkdir(mode=0o700)
-        for name in (JOURNAL_FILE, EPOCH_FILE):
-            for each in state_dir.glob(f"{name}*"):
-                each.rename(previous / each.name)
-
-
-def at_venue(settings: Settings, port: int) -> Settings:
-    """The settings with [venue] pointed at our own exchange on a loopback port, with the keys that it made."""
-    assert settings.simulated is not None
-    keys = settings.simulated.keys_dir
-    assert keys is not None
-    key = settings.simulated.keys[0].name
-    venue = msgspec.structs.replace(
-        settings.venue,
-        rest_url=f"http://127.0.0.1:{port}",
-        stream_url=f"ws://127.0.0.1:{port}",
-        ws_api_url=f"ws://127.0.0.1:{port}/ws-api/v3",
-        api_key=f"file:{keys / f'{key}.api_key'}",
-        api_secret=f"file:{keys / f'{key}.private.pem'}",
-    )
-    return msgspec.structs.replace(settings, venue=venue)

@@ -22,6 +22,7 @@ from actors.venues.binance.config import BinanceConfig
 from actors.venues.binance.market_config import MarketConfig
 from actors.venues.simulated.server_config import ServerConfig
 from supervisor.config import load
+from supervisor.keeper.config import KeeperConfig
 from supervisor.paging.channels import PagingConfig
 from supervisor.telemetry.logs import LogConfig
 from supervisor.telemetry.status import StatusConfig
@@ -66,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     paging: PagingConfig = msgspec.field(default_factory=PagingConfig)
     status: StatusConfig = msgspec.field(default_factory=StatusConfig)
     log: LogConfig = msgspec.field(default_factory=LogConfig)
+    keeper: KeeperConfig = msgspec.field(default_factory=KeeperConfig)
     # Where it stands, the desk starts this exchange beside itself and trades there; [venue]'s URLs and keys are
     # then filled in by the desk.
     simulated: ServerConfig | None = None

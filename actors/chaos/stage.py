@@ -22,7 +22,7 @@ import trio
 from actors.chaos.evidence import copied, read
 from actors.chaos.judge import Kept, Seen, Terms, ours
 from actors.orders.client_ids import PREFIX
-from actors.run import at_venue
+from actors.exchange import at_venue
 from actors.settings import Settings
 from actors.settings import read as read_settings
 from supervisor.keeper import processes

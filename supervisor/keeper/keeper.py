@@ -193,6 +193,7 @@ class Keeper:
         # The words of a death are where it was; the pid is still that of this life.
         self._perform(kid, kid.ward.ended(time.monotonic_ns(), code), at=f"{at}{kept}".lstrip("; "))
         kid.process = None
+        self._write_down()
         self._note(kid)
 
     async def _run_process(self, kid: _Kid, page: int, dump: dumps.Dump) -> int:
@@ -221,7 +222,6 @@ class Keeper:
                 nursery.cancel_scope.cancel()
         finally:
             await process.stop(0.0)
-        self._write_down()
         return code
 
     async def _hear(self, kid: _Kid, process: processes.Process) -> None:

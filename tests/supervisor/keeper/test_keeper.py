@@ -36,7 +36,7 @@ from supervisor.message import Message
 from supervisor.runtime import run
 from supervisor.spec import Branch, Child, Strategy
 
-lifeline, beater = Lifeline.take(), Beater.take()
+lifeline, beater = Lifeline.take(leave_s=1.9), Beater.take()
 FAULT = sys.argv[1]
 
 class Go(Message, frozen=True):

@@ -14,6 +14,8 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 
 _TEXT, _FINAL, _MASKED = 0x81, 0x80, 0x80
 _CONTROL = 0x08
+# The longest payload that a header of so many bytes (without its mask) is too long for.
+_SIZE_MIN = {2: -1, 4: 125, 10: 65_535}
 TOO_BIG = 1009
 
 
@@ -53,7 +55,7 @@ class FrameReader:
                 break
             stop = body + size
             # A shorter form would have done: malformed, and wsproto's to refuse. So is one with a mask.
-            is_minimal = size > 125 or body == at + 2
+            is_minimal = size > _SIZE_MIN[body - at]
             if data[at] == _TEXT and is_minimal and data[at + 1] < _MASKED and not self._in_pieces:
                 if size > self._bytes_max:
                     self._refuse_size()

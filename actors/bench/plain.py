@@ -102,22 +102,22 @@ class PlainPath:
             config.venue.stream_url, (INSTRUMENT,), config.market, chance=self._world.random.random
         )
         self._levels = config.feed.view_levels
-        self._sync = BookSync(config.feed)
+        self.sync = BookSync(config.feed)
         self._staleness = Staleness(config.feed, time.monotonic_ns())
         self._strategy = Imbalance(
             scene.strategy_config(config), INSTRUMENT, lambda: int(self._world.new_id(), 16) >> 1
         )
-        self._risk = _risk(config)
+        self.risk = _risk(config)
         self._books = Books(config.portfolio, (INSTRUMENT,))
         self._shell = Shell()
-        self._desk = _desk(config, self._shell)
-        self._sender = Sender(self._desk)
-        self._words = Words(self._desk, self._sender)
-        self._store = MemoryStore()
-        self._budget = HostBudget(folder / "plain-budget", config.venue.account_name)
-        scene.lift(self._budget)
+        self.desk = _desk(config, self._shell)
+        self._sender = Sender(self.desk)
+        self._words = Words(self.desk, self._sender)
+        self.store = MemoryStore()
+        self.budget = HostBudget(folder / "plain-budget", config.venue.account_name)
+        scene.lift(self.budget)
         signer = Ed25519Signer(Ed25519PrivateKey.generate())
-        self._trade = TradeSession(config.venue, Secret("key"), signer, VenueClock(), self._budget)
+        self._trade = TradeSession(config.venue, Secret("key"), signer, VenueClock(), self.budget)
         self._asker = Asker(Address("orders"), 0)
         self._book: Book
 
@@ -130,8 +130,8 @@ class PlainPath:
         market.on_frame(1, diffs.payload(), now_ns)
         first = next(message for message in market.messages if isinstance(message, DepthDiff))
         market.messages.clear()
-        self._sync.on_diff(first)
-        assert self._sync.on_snapshot(scene.snapshot(first.last_id)) is Step.JOINED
+        self.sync.on_diff(first)
+        assert self.sync.on_snapshot(scene.snapshot(first.last_id)) is Step.JOINED
         flat = self._books.on_rules(scene.rules())
         self._strategy.on_rules(scene.rules())
         self._strategy.on_position(flat, now_ns)
@@ -150,7 +150,7 @@ class PlainPath:
         assert type(diff) is DepthDiff
         market.messages.clear()
         # The feed.
-        sync, now_ns = self._sync, time.monotonic_ns()
+        sync, now_ns = self.sync, time.monotonic_ns()
         step = sync.on_diff(diff)
         self._staleness.on_diff(diff.last_id, now_ns, sync.ahead)
         assert step is Step.CHANGED and self._staleness.verdict(now_ns) is None
@@ -165,19 +165,19 @@ class PlainPath:
         # The strategy, and risk.
         (intent,) = self._strategy.on_book(book, now_ns)
         assert type(intent) is OrderIntent
-        self._risk.holdings[INSTRUMENT].on_book(book)
-        approved = self._risk.check(intent, time.monotonic_ns(), time.time_ns())
+        self.risk.holdings[INSTRUMENT].on_book(book)
+        approved = self.risk.check(intent, time.monotonic_ns(), time.time_ns())
         assert isinstance(approved, ApprovedOrder), approved
         # Orders, and the journal.
         shell = self._shell
-        line = self._desk.lines[INSTRUMENT]
+        line = self.desk.lines[INSTRUMENT]
         line.bids, line.book_ns = book.bids, book.received_ns
         self._sender.enter(approved)
         _, append = shell.told.pop()
         assert type(append) is Append
-        (appended,) = self._store.append([append], 1, time.time_ns())
+        (appended,) = self.store.append([append], 1, time.time_ns())
         assert isinstance(appended, Appended)
-        self._sender.journalled(self._desk.pending.pop(appended.token)[1])  # type: ignore[arg-type]
+        self._sender.journalled(self.desk.pending.pop(appended.token)[1])  # type: ignore[arg-type]
         # The trade port. What else orders has told (that the order is sent) is heard in `after`.
         _, place = shell.told.pop(0)
         assert type(place) is PlaceOrder
@@ -198,12 +198,12 @@ class PlainPath:
         return text
 
     def close(self) -> None:
-        self._budget.close()
+        self.budget.close()
 
     # -- the parts -----------------------------------------------------------------------------------------
 
     def _agree(self, flat: PositionChanged, now_ns: int) -> None:
-        risk, wall_ns = self._risk, time.time_ns()
+        risk, wall_ns = self.risk, time.time_ns()
         risk.mode = DeskMode.RUNNING
         risk.holdings[INSTRUMENT].on_rules(scene.rules(), risk.config)
         agreed = Reconciled(account=ACCOUNT, epoch=1, positions={}, open_orders=(), differences=())
@@ -231,11 +231,11 @@ class PlainPath:
         now_ns = time.monotonic_ns()
         for to, message in told:
             if isinstance(message, OrderChanged):
-                hears = self._risk if to is self._desk.addresses.risk else self._strategy
+                hears = self.risk if to is self.desk.addresses.risk else self._strategy
                 hears.on_order(message, now_ns)
             elif isinstance(message, Append):
-                self._store.append([message], 1, time.time_ns())
-                self._desk.pending.pop(message.token)
+                self.store.append([message], 1, time.time_ns())
+                self.desk.pending.pop(message.token)
 
 
 def _risk(config: Settings) -> RiskKernel:

@@ -28,10 +28,14 @@ class Situation:
             self._mode = event
 
     def lines(self) -> str:
-        """One line for each instrument held, "flat" if none is, and the mode."""
+        """One line for each instrument held, "flat" if none is, and the mode. Before the venue has been read, nobody
+        knows: a page from a start that failed must not send its reader back to bed."""
         held = [_position(each) for each in self._protections.values() if each.position_lots]
+        none = (
+            "position: flat" if self._protections else "position: not known yet, the venue has not been read"
+        )
         mode = self._mode.mode.value if self._mode is not None else "not known yet"
-        return "\n".join([*(held or ["position: flat"]), f"mode: {mode}"])
+        return "\n".join([*(held or [none]), f"mode: {mode}"])
 
 
 def _position(protection: m.ProtectionChanged) -> str:

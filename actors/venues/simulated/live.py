@@ -98,6 +98,10 @@ class LiveMarket:
         self._reader.books[symbol].forget()
         self.wanted.add(symbol)
 
+    def hears(self, symbol: str) -> bool:
+        """Whether depth has come that a snapshot taken from now on can be joined to."""
+        return self._reader.books[symbol].has_early
+
     # --- What the exchange asks --------------------------------------------------------------------------
 
     def begin(self, start_us: int) -> list[MarketEvent]:

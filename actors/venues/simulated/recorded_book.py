@@ -73,6 +73,11 @@ class RecordedBook:
         return False
 
     @property
+    def has_early(self) -> bool:
+        """Whether depth is kept that a snapshot can be joined to."""
+        return bool(self._early)
+
+    @property
     def is_crossed(self) -> bool:
         """Whether the best bid is not below the best ask: no market is like that, so a message was wrong."""
         return bool(self._bids_up_to and self._asks_down_to) and self._bids_up_to >= self._asks_down_to

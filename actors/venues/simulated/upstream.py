@@ -33,7 +33,8 @@ from supervisor.errors import StartFailed
 # The rules must have come by then, and in the same time again a snapshot of each pair.
 START_S = 12.0
 READ_S = 10.0
-CONNECT_S = 10.0
+# trio-websocket waits so long for a handshake even where the peer has hung up.
+CONNECT_S = 5.0
 BODY_MAX = 32 * 1024 * 1024
 FRAME_MAX = 1 << 20
 QUEUE_FRAMES = 4096
@@ -52,6 +53,8 @@ SNAPSHOTS_PER_MINUTE = 40
 # A snapshot reaches only so far, and the price moves: so often the far levels are asked for again.
 RENEW_S = 600.0
 REFUSED_S = 60.0
+# A snapshot is asked for once the stream of its pair has begun, or it could not be joined; a quiet pair's after this.
+QUIET_S = 2.0
 
 
 class UpstreamFailed(StartFailed):
@@ -95,6 +98,7 @@ class Upstream:
         self._on_state: Callable[[str, bool, str], None] = lambda symbol, is_live, why: None
         self._trouble = "nothing was heard"
         self._heard_s = trio.current_time()
+        self._connected_s: float | None = None
         self._whole_s: dict[str, float] = {}
         self._renew_s: dict[str, float] = {}
         self._live: dict[str, bool] = {}
@@ -177,7 +181,8 @@ class Upstream:
                 self._trouble = f"it refused the stream with status {error.status_code}"
                 retry_s = _retry_after_s(error.status_code, error.headers or ())
             except (ConnectionClosed, HandshakeError, OSError, trio.BrokenResourceError) as error:
-                self._trouble = f"the stream: {error.__cause__ or error or type(error).__name__}"
+                self._trouble = f"the stream: {str(error.__cause__ or error) or type(error).__name__}"
+            self._connected_s = None
             self._market.on_lost()
             if trio.current_time() - began_s > SETTLED_S:
                 wait.settled()
@@ -186,7 +191,7 @@ class Upstream:
 
     async def _carry(self, socket: WebSocketConnection) -> None:
         """Until the connection ends, or is silent for too long."""
-        self._heard_s = trio.current_time()
+        self._heard_s = self._connected_s = trio.current_time()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._ping, socket)
             nursery.start_soon(self._leave_silence, nursery.cancel_scope)
@@ -226,8 +231,10 @@ class Upstream:
             for symbol in sorted(self._market.wanted):
                 now_s = trio.current_time()
                 spent = len(self._snapshots) == SNAPSHOTS_PER_MINUTE and self._snapshots[0] > now_s - 60.0
-                is_down = now_s - self._heard_s > SILENT_S
-                if spent or is_down or now_s < max(self._rest_until_s, self._waits[symbol].until_s):
+                if self._connected_s is None or spent:
+                    break
+                has_begun = self._market.hears(symbol) or now_s - self._connected_s > QUIET_S
+                if not has_begun or now_s < max(self._rest_until_s, self._waits[symbol].until_s):
                     continue
                 self._snapshots.append(now_s)
                 await self._snapshot(symbol)
@@ -257,7 +264,7 @@ class Upstream:
                     if len(body) > BODY_MAX:
                         raise httpx.DecodingError(f"a body of more than {BODY_MAX} bytes")
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-            self._trouble = f"{path}: {error or type(error).__name__}"
+            self._trouble = f"{path}: {str(error) or type(error).__name__}"
             return 0, b"", 0.0
         if response.status_code == 200:
             return 200, body, 0.0

@@ -11,9 +11,11 @@ from supervisor.spec import Branch, Budget, Child, Strategy
 
 Condition = Literal["held", "in_flight", "any"]
 
-# Three of five trials hold a position, one of five has an order on its way. Five shares no factor with the thirteen
-# children of a desk with one pair, so every child meets another condition in each round.
-CONDITIONS: tuple[Condition, ...] = ("held", "in_flight", "held", "any", "held")
+# More of each than is asked for (half and a fifth), since what is caught may be gone a moment later. Nine shares no
+# factor with the fourteen children of a desk with one pair, so every child meets another condition in each round.
+CONDITIONS: tuple[Condition, ...] = (
+    "held", "in_flight", "held", "any", "held", "in_flight", "held", "held", "in_flight",
+)  # fmt: skip
 # A branch may crash again this long after its window is over: its clock is not ours.
 MARGIN_S = 1.0
 

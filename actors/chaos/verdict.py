@@ -53,6 +53,7 @@ class OfChild(msgspec.Struct, frozen=True, kw_only=True):
     others_restarted: tuple[str, ...]
     unprotected_s: float
     stop_gap_max_s: float
+    """The longest time without a stop, the time that placing a first one took included."""
     doubled: int
     lost: int
 
@@ -75,7 +76,9 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     others_restarted: int
     unprotected_s: float
     stop_first_max_s: float
+    """The longest that placing the first stop took."""
     stop_gap_max_s: float
+    """The longest that a stop was gone which had stood."""
     doubled: int
     """Client ids accepted twice, fills booked twice, and positions beyond one entry's size."""
     lost: int

@@ -60,10 +60,10 @@ class FrameReader:
                 if size > self._bytes_max:
                     self._refuse_size()
                     break
-                if stop > end:
-                    break
                 payload = bytes(data[body:stop])
                 if payload.isascii():
+                    if stop > end:
+                        break
                     self.messages.append(payload)
                     at = stop
                     continue

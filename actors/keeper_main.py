@@ -166,6 +166,11 @@ def _finish(keeper: Keeper, state: Path, summary: Path | None) -> int:
         sys.stderr.write(f"the engine left no summary; see {state} and `{COMMAND}`\n")
         return keeper.exit_code or 1
     sys.stdout.write(result["words"])
+    (engine,) = (ward for ward in keeper.wards if ward.name == ENGINE)
+    if engine.life > 1:
+        sys.stdout.write(
+            f"the engine had {engine.life} lives; crashes, restarts and pages are those of the last\n"
+        )
     if summary is not None:
         summary.write_bytes(msgspec.json.format(msgspec.json.encode(result["summary"]), indent=2) + b"\n")
     return keeper.exit_code or (1 if isinstance(result["summary"]["agrees"], list) else 0)

@@ -52,13 +52,18 @@ class Tally:
         # Books told so far, by instrument: of the lives before, and of the last report of this one.
         self._books: dict[str, tuple[int, int]] = {}
 
+    def go_on_from(self, orders: Mapping[str, OrderState], fills: Iterable[Fill]) -> None:
+        """Count what earlier lives of the same run did as well: the ends of orders, and fills."""
+        self.orders.update(orders)
+        self.fills.update((_key(fill), fill) for fill in fills)
+
     def __call__(self, event: Message) -> None:
         match event:
             case OrderChanged():
                 self.orders[event.client_id] = event.state
                 self.intents.add(event.intent_id)
             case Fill():
-                key = (symbol_of(event.instrument), event.trade_id, event.order_id)
+                key = _key(event)
                 self.fills_twice += key in self.fills
                 self.fills[key] = event
             case RefusedOrder():
@@ -88,6 +93,10 @@ class Tally:
 
     def fees(self) -> dict[str, Decimal]:
         return fees_by_coin((fill.fee_coin, fill.fee) for fill in self.fills.values())
+
+
+def _key(fill: Fill) -> FillKey:
+    return symbol_of(fill.instrument), fill.trade_id, fill.order_id
 
 
 def symbol_of(instrument: str) -> str:

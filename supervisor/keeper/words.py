@@ -61,4 +61,4 @@ def _done(ward: Ward, fault: Fault) -> str:
         case Fault.MEMORY:
             return "it is told to end in order, then killed; then it is started again"
         case _:
-            return "its stacks are kept, it is killed, and started again"
+            return "it is asked for its stacks, killed, and started again"

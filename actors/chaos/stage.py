@@ -21,8 +21,8 @@ import trio
 
 from actors.chaos.evidence import copied, read
 from actors.chaos.judge import Kept, Seen, Terms, ours
-from actors.orders.client_ids import PREFIX
 from actors.exchange import at_venue
+from actors.orders.client_ids import PREFIX
 from actors.settings import Settings
 from actors.settings import read as read_settings
 from supervisor.keeper import processes
@@ -32,7 +32,7 @@ READY_S = 30.0
 # An orderly end may have to sell what is held.
 END_S = 25.0
 CONTROL_S = 20.0
-ENGINE_LOG, VENUE_LOG = "engine.log", "venue.log"
+ENGINE_LOG, VENUE_LOG, RESULT = "engine.log", "venue.log", "result.json"
 
 DESK = """
 [desk]
@@ -45,11 +45,11 @@ account = "main"
 
 [strategy.imbalance]
 levels = 10
-ratio = 1.5
+ratio = 1.3
 exit_ratio = 0.8
 notional = 100.0
-max_hold_s = 6.0
-cooldown_s = 0.5
+max_hold_s = 4.0
+cooldown_s = 0.3
 refused_pause_s = 0.5
 warmup_s = 0.5
 
@@ -144,7 +144,9 @@ class Stage:
         return read(copied(self.state_dir, self.folder / "evidence"))
 
     def _command(self) -> list[str]:
-        command = [sys.executable, "-m", "actors", "run", str(self.folder / "desk.toml"), "--no-view"]
+        # The engine itself and no keeper around it, which would bring back what is killed here.
+        command = [sys.executable, "-m", "actors.engine_process", str(self.folder / "desk.toml")]
+        command += ["--result", str(self.folder / RESULT)]
         venue = self.settings.venue
         for name in ("rest_url", "stream_url", "ws_api_url", "api_key", "api_secret"):
             command += ["--set", f"venue.{name}={getattr(venue, name)}"]

@@ -69,6 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 @app.command
 def run(
     config: Path,
+    /,
     *,
     for_s: Annotated[float | None, Parameter(name="--for")] = None,
     summary: Path | None = None,
@@ -86,16 +87,20 @@ def run(
     config
         A TOML file, such as configs/demo.toml.
     for_s
-        End in order after so many seconds.
+        End in order after so many seconds, as Ctrl-C would.
     summary
         Write the summary to this file, as JSON.
     recording
-        The recording that a replayed market plays.
+        Play this recording as the market of the simulated exchange, whatever market the config names.
     view
-        Draw the live view, if this is a terminal.
+        Draw the live view, if this is a terminal; otherwise print a line each five seconds.
     """
     if for_s is not None and not for_s > 0:
         return _say("--for: must be more than 0 seconds", USAGE)
+    if summary is not None and (summary.is_dir() or not summary.resolve().parent.is_dir()):
+        # Said now: after a long run it would cost the summary.
+        return _say(f"--summary {summary}: name a file in a folder that exists", USAGE)
+    asked = [*(set_ or []), *(["simulated.market=recording"] if recording is not None else [])]
     if keeper:
         # In processes, watched from outside; becomes the only way once all of it has been proven.
         from actors.keeper_main import run_kept as run_desk
@@ -103,13 +108,13 @@ def run(
         from actors.run import run_desk
     return _configured(
         lambda: run_desk(
-            config, for_s=for_s, summary=summary, recording=recording, overrides=set_ or [], view=view
+            config, for_s=for_s, summary=summary, recording=recording, overrides=asked, view=view
         )
     )
 
 
 @app.command
-def venue(config: Path, *, set_: Set = None) -> int:
+def venue(config: Path, /, *, set_: Set = None) -> int:
     """Run the simulated exchange of a config alone, until Ctrl-C or SIGTERM.
 
     Example: nightdesk venue configs/demo.toml
@@ -126,7 +131,7 @@ def venue(config: Path, *, set_: Set = None) -> int:
 
 @app.command
 def replay(
-    recording: Path, *, check: Annotated[bool, Parameter(negative="")] = False, json: Json = False
+    recording: Path, /, *, check: Annotated[bool, Parameter(negative="")] = False, json: Json = False
 ) -> int:
     """Read a recording and check that the books made from it are right.
 
@@ -153,7 +158,7 @@ def replay(
         return _say(f"{recording}: cannot be read ({error.strerror or error})", FAILED)
     _print_result(report, json)
     if torn is not None:
-        _say(f"{recording}: {torn}", FAILED)
+        _say(torn, FAILED)
     is_right = not (report.gaps or report.crossed or report.unusable_lines or report.checksum_bad)
     return OK if is_right and report.bookticker_equal == report.bookticker_compared else FAILED
 
@@ -256,7 +261,7 @@ def resume(reason: str = "", *, state: State = None) -> int:
 
 
 @chaos.command(name="crash")
-def chaos_crash(name: str, *, state: State = None) -> int:
+def chaos_crash(name: str, /, *, state: State = None) -> int:
     """Crash one actor or port of the running desk, to see that it comes back.
 
     Example: nightdesk chaos crash strategy/binance/BTCUSDT

@@ -16,7 +16,7 @@ import msgspec
 import trio
 
 from actors.exchange import set_aside
-from actors.played import narrowed
+from actors.played import narrowed, to_stderr
 from actors.settings import Settings, read
 from supervisor.keeper.decide import EXIT_CONFIG, Limits, Phase
 from supervisor.keeper.keeper import Announced, ChildProcess, Keeper
@@ -49,7 +49,7 @@ def run_kept(
     # First of all: what systemd set is not for our children, and the end of who started us is our end.
     notifier, lifeline = Notifier.take(), Lifeline.take()
     asked = [*overrides, *([f"simulated.recording={recording.resolve()}"] if recording is not None else [])]
-    settings = narrowed(read(config, asked))
+    settings = narrowed(read(config, asked), to_stderr)
     state = settings.desk.state_dir
     state.mkdir(parents=True, exist_ok=True, mode=0o700)
     if settings.simulated is not None:

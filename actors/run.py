@@ -19,7 +19,7 @@ from actors.engine import Engine
 from actors.exchange import at_venue, record_of, set_aside
 from actors.messages import TradingStopped
 from actors.orders.client_ids import PREFIX
-from actors.played import narrowed
+from actors.played import narrowed, to_stderr
 from actors.settings import Settings, read
 from actors.summary import Summary, summarise, words
 from actors.tally import Tally
@@ -48,7 +48,7 @@ def run_desk(
     """Run until SIGINT, SIGTERM or `for_s` seconds; the exit code is 1 where the run disagrees with the venue's
     record. Raises ConfigError or SecretError before anything has started, StartFailed or TreeGaveUp after."""
     asked = [*overrides, *([f"simulated.recording={recording.resolve()}"] if recording is not None else [])]
-    settings = narrowed(read(config, asked))
+    settings = narrowed(read(config, asked), to_stderr)
     settings.desk.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     # Started by a program, the desk ends in order when that program ends, however it does.
     lifeline = Lifeline.take()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import trio
 
-from actors.played import narrowed
+from actors.played import narrowed, to_stderr
 from actors.settings import read
 from actors.venues.simulated.main import run_venue
 from supervisor.config import ConfigError
@@ -22,7 +22,7 @@ def serve_venue(config: Path, overrides: Sequence[str]) -> int:
     Says its port on the lifeline of whoever started it, else on standard output. Raises ConfigError.
     """
     lifeline = Lifeline.take()
-    settings = narrowed(read(config, overrides))
+    settings = narrowed(read(config, overrides), to_stderr)
     if settings.simulated is None:
         raise ConfigError(
             [f"{config}: has no table [simulated], so there is no exchange to run; see configs/demo.toml"]

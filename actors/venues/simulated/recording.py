@@ -33,7 +33,8 @@ class RecordedMarket:
     """A `Market`. `messages` is called for every turn of the recording and must give the same each time.
 
     `gaps` counts jumps of the update id in the recording, `ignored` messages of other pairs or kinds.
-    Raises BadRecording, naming the message by number, for what is no recording of these pairs.
+    Raises BadRecording, naming the message by number, for what is no recording of these pairs; with `unusable`, a
+    message after the start is handed there instead, and play goes on without it.
     """
 
     def __init__(
@@ -41,9 +42,11 @@ class RecordedMarket:
         messages: Callable[[], Messages],
         symbols: Sequence[SymbolConfig],
         at_end: Literal["quiet", "loop"] = "quiet",
+        unusable: Callable[[BadRecording], None] | None = None,
     ) -> None:
         self._messages = messages
         self._at_end = at_end
+        self._unusable = unusable
         self._reader = StreamReader(symbols)
         self._ready: deque[MarketEvent] = deque()
         self._source: Iterator[tuple[int, bytes]] = iter(())
@@ -119,8 +122,13 @@ class RecordedMarket:
             receive_ns, raw = item
             # A recorder's clock may step back; the venue's does not.
             self._last_us = max(self._last_us, receive_ns // 1000 + self._shift_us)
-            symbol, data = self._reader.read(raw)
-            if data is None or symbol not in self._reader.books:
-                self.ignored += 1
-                continue
-            self._ready.extend(self._reader.events(symbol, data, self._last_us))
+            try:
+                symbol, data = self._reader.read(raw)
+                if data is None or symbol not in self._reader.books:
+                    self.ignored += 1
+                    continue
+                self._ready.extend(self._reader.events(symbol, data, self._last_us))
+            except BadRecording as error:
+                if self._unusable is None:
+                    raise
+                self._unusable(error)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import trio
 
-from actors.replay.recording import Kind, RecordingError, records
+from actors.replay.recording import Kind, records
 from actors.venues.simulated import rest, streams
 from actors.venues.simulated.auth import KeyRing
 from actors.venues.simulated.clock import VenueClock
@@ -161,7 +161,7 @@ class VenueServer:
         nursery.start_soon(self._play)
         nursery.start_soon(self._slow)
 
-    def _on_unusable(self, error: RecordingError) -> None:
+    def _on_unusable(self, error: ValueError) -> None:
         self.logbook.note("unusable_line_of_recording", self.clock.now_us(), error=str(error))
 
     def on_upstream_events(self) -> None:
@@ -268,7 +268,7 @@ class VenueServer:
         return rest.response(outcome.answer, self.limits.used_weight(request.ip, now_us), now_us)
 
 
-def _market(config: ServerConfig, unusable: Callable[[RecordingError], None]) -> Market:
+def _market(config: ServerConfig, unusable: Callable[[ValueError], None]) -> Market:
     """The market that the config names. Raises OSError for a recording that cannot be opened."""
     path = config.recording
     if config.market == "generated" or path is None:
@@ -283,4 +283,4 @@ def _market(config: ServerConfig, unusable: Callable[[RecordingError], None]) ->
     with path.open("rb"):
         # Only to fail now and not at the first event.
         pass
-    return RecordedMarket(messages, config.venue.symbols, config.recording_end)
+    return RecordedMarket(messages, config.venue.symbols, config.recording_end, unusable)

@@ -115,6 +115,11 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             raise ValueError(f"venue: port {self.port} must be in 0..65535 (0 takes a free one)")
         if self.market == "recording" and self.recording is None:
             raise ValueError('venue: market = "recording" needs `recording`, the file to play')
+        if self.market != "recording" and self.recording is not None:
+            raise ValueError(
+                f'venue: market = "{self.market}" plays no recording, but one is given; set market = "recording" '
+                "(configs/replay.toml does), or leave the recording out"
+            )
         if self.market == "live":
             self._check_upstream()
         if self.keys and self.keys_dir is None:

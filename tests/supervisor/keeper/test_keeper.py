@@ -6,8 +6,10 @@ keeper is for reaches it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -23,6 +25,7 @@ from supervisor.keeper.decide import EXIT_CONFIG, Limits
 from supervisor.keeper.dumps import KEPT_MAX, Dump, innermost
 from supervisor.keeper.incidents import Incidents
 from supervisor.keeper.keeper import ChildProcess, Keeper
+from supervisor.keeper.notify import Notifier
 from supervisor.paging.messages import Incident
 from supervisor.spec import Budget
 
@@ -86,7 +89,7 @@ async def faults(runtime):
 trio.run(main)
 """
 # No wait on this machine's mood: generous grace, everything else as in life.
-LIMITS = Limits(grace_s=20.0, progress_s=2.0, stop_s=3.0)
+LIMITS = Limits(grace_s=20.0, progress_s=1.0, stop_s=3.0)
 
 
 def child(fault: str, *more: str, limits: Limits = LIMITS, name: str = "engine") -> ChildProcess:
@@ -217,6 +220,31 @@ async def test_a_stop_ends_everything_in_order_and_tells_nobody(tmp_path: Path) 
         pids = [keeper.pid("a"), keeper.pid("b")]
     assert keeper.exit_code == 0 and told(keeper) == []
     assert not any(is_alive(pid) for pid in pids if pid is not None)
+
+
+async def test_systemd_hears_when_all_are_ready_that_it_still_looks_and_when_it_stops(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.setblocking(False)
+        notifier = Notifier(str(tmp_path / "notify"), watchdog_s=0.4)
+        keeper = Keeper([child("none")], tmp_path, notifier=notifier, command="look")
+        heard: list[bytes] = []
+
+        def hear() -> list[bytes]:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    heard.append(systemd.recv(4096))
+            return heard
+
+        with trio.fail_after(30):
+            async with trio.open_nursery() as nursery:
+                await nursery.start(lambda task_status: keeper.run(task_status=task_status))
+                assert b"READY=1" in hear()
+                heard.clear()
+                await trio.sleep(1.0)
+                assert 5 <= hear().count(b"WATCHDOG=1") <= 12
+                keeper.stop("the test is over")
+        assert b"STOPPING=1" in hear() and b"STATUS=engine ending" in heard
 
 
 async def test_a_busy_machine_kills_nobody(tmp_path: Path) -> None:

@@ -39,8 +39,11 @@ def test_a_full_queue_is_not_waited_for(server: tuple[socket.socket, str]) -> No
     _, address = server
     notifier = Notifier(address)
     began_s = time.monotonic()
-    sent = [notifier.watchdog() for _ in range(5000)]
-    assert sent[0] and not sent[-1]
+    sent = 0
+    while notifier.watchdog():
+        sent += 1
+        assert sent < 100_000
+    assert sent > 0
     assert time.monotonic() - began_s < 3
     notifier.close()
 

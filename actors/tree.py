@@ -4,7 +4,8 @@
       outside         one for one     pages, status: stopped last, so that they can still tell
       core            one for one     lease, journal
       venue/NAME      one for one     rest, trade, market, feeds: gives up alone, and never takes the desk with it
-      trading         rest for one    control, portfolio, orders, risk, strategies
+      trading         rest for one    control, portfolio, orders, risk, and a branch for each instrument's strategy:
+        trades/NAME   one for one     gives up alone: its bug costs neither orders nor the other instruments
 
 Slices do not know each other; the addresses that join them are made here, once, and outlive every life behind them.
 """
@@ -39,6 +40,8 @@ from supervisor.spec import Branch, Budget, Child, GiveUp, Strategy
 JOURNAL_FILE = "journal.sqlite"
 # A venue in trouble breaks its connections more often than a bug breaks an actor; the backoff keeps it polite.
 VENUE_BUDGET = Budget(crashes_max=30, within_s=60.0)
+# Poison comes once or twice; what crashes a quarter of a minute long, with the backoff between, is a bug.
+STRATEGY_BUDGET = Budget(crashes_max=10, within_s=60.0)
 
 Start = Callable[[], Actor | Port]
 
@@ -140,7 +143,7 @@ def desk_tree(desk: Desk, outside: Outside) -> Branch:
     )
 
 
-def _trading(desk: Desk) -> tuple[Child, ...]:
+def _trading(desk: Desk) -> tuple[Child | Branch, ...]:
     settings = desk.settings
     window_s = settings.venue.order_window_s
     ports = (desk.lease, desk.journal, desk.trade, desk.rest)
@@ -189,7 +192,16 @@ def _trading(desk: Desk) -> tuple[Child, ...]:
         Child(desk.portfolio, lambda: _portfolio(desk), ports=ports),
         Child(desk.orders, orders, ports=ports),
         Child(desk.risk, risk, ports=ports),
-        *(Child(desk.strategies[each], _strategy(desk, each), ports=ports) for each in desk.instruments),
+        *(
+            Branch(
+                f"trades/{each}",
+                Strategy.ONE_FOR_ONE,
+                (Child(desk.strategies[each], _strategy(desk, each), ports=ports),),
+                budget=STRATEGY_BUDGET,
+                on_give_up=GiveUp.ALONE,
+            )
+            for each in desk.instruments
+        ),
     )
 
 

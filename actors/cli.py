@@ -91,7 +91,7 @@ def run(
     summary
         Write the summary to this file, as JSON.
     recording
-        Play this recording as the market of the simulated exchange, whatever market the config names.
+        Play this recording instead of the config's own, where market = "recording" (configs/replay.toml).
     view
         Draw the live view, if this is a terminal; otherwise print a line each five seconds.
     """
@@ -100,7 +100,6 @@ def run(
     if summary is not None and (summary.is_dir() or not summary.resolve().parent.is_dir()):
         # Said now: after a long run it would cost the summary.
         return _say(f"--summary {summary}: name a file in a folder that exists", USAGE)
-    asked = [*(set_ or []), *(["simulated.market=recording"] if recording is not None else [])]
     if keeper:
         # In processes, watched from outside; becomes the only way once all of it has been proven.
         from actors.keeper_main import run_kept as run_desk
@@ -108,7 +107,7 @@ def run(
         from actors.run import run_desk
     return _configured(
         lambda: run_desk(
-            config, for_s=for_s, summary=summary, recording=recording, overrides=asked, view=view
+            config, for_s=for_s, summary=summary, recording=recording, overrides=set_ or [], view=view
         )
     )
 

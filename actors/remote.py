@@ -26,7 +26,10 @@ def find(state: Path | None) -> OperatorFile:
     than one."""
     named = state if state is not None else (Path(os.environ[VARIABLE]) if VARIABLE in os.environ else None)
     if named is not None:
-        return operator.read(named)
+        try:
+            return operator.read(named)
+        except NotRunning as error:
+            raise NotRunning(f"{error}. {HINT}") from None
     running, stale = [], []
     for folder in operator.search(Path()):
         try:
@@ -82,7 +85,7 @@ def _print_view(answer: Any) -> None:
     """The same picture as the live view, once."""
     from rich.console import Console
 
-    from actors.view import ViewModel, render
+    from actors.view import HEIGHT_USUAL, ViewModel, render
 
     try:
         model = msgspec.convert(answer["view"], ViewModel)
@@ -92,5 +95,6 @@ def _print_view(answer: Any) -> None:
         return
     # Into a pipe, as wide as the view is at its best.
     width = None if sys.stdout.isatty() else 100
-    console = Console(width=width, height=max(30, len(model.tree) + 14))
-    console.print(render(model))
+    height = max(HEIGHT_USUAL, len(model.tree) + 14)
+    console = Console(width=width, height=height)
+    console.print(render(model, height=height))

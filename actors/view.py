@@ -25,6 +25,9 @@ LINE_S = 5.0
 # A desk with hundreds of instruments still fits: what is beyond is counted.
 ROWS_MAX = 12
 EVENTS_SHOWN = 4
+# A terminal of 24 lines is what many open: every actor must be seen there, so some news has to go.
+HEIGHT_USUAL = 30
+EVENTS_SHOWN_LOW = 2
 
 _STATE_STYLES = {
     "running": "green",
@@ -134,7 +137,7 @@ async def show(model: Callable[[], ViewModel], *, stream: TextIO | None = None) 
 
 
 def _draw(live: Live, model: ViewModel) -> None:
-    live.update(render(model), refresh=True)
+    live.update(render(model, height=live.console.height), refresh=True)
 
 
 def _print(stream: TextIO, text: str) -> None:
@@ -155,35 +158,40 @@ def line(model: ViewModel) -> str:
     )
 
 
-def render(model: ViewModel) -> RenderableType:
-    """The whole screen. Pure; at its best from 100 columns and 30 lines on."""
+def render(model: ViewModel, *, height: int = HEIGHT_USUAL) -> RenderableType:
+    """The whole screen, `height` lines of it. Pure; at its best from 100 columns and 30 lines on."""
+    events = EVENTS_SHOWN if height >= HEIGHT_USUAL else EVENTS_SHOWN_LOW
+    bottom = events + 4
     screen = Layout()
     body = Layout(name="body")
-    body.split_row(Layout(_tree(model), ratio=9), Layout(_right(model), ratio=11))
-    screen.split_column(Layout(_header(model), size=1), body, Layout(_bottom(model), size=EVENTS_SHOWN + 4))
+    # Without the header, what is below, and the frame of the tree.
+    tree = _tree(model, rows_max=max(1, height - 1 - bottom - 2))
+    body.split_row(Layout(tree, ratio=9), Layout(_right(model), ratio=11))
+    screen.split_column(Layout(_header(model), size=1), body, Layout(_bottom(model, events), size=bottom))
     return screen
 
 
 def _header(model: ViewModel) -> RenderableType:
     row = Table.grid(expand=True)
-    row.add_column()
-    row.add_column(justify="right")
+    row.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
+    row.add_column(justify="right", no_wrap=True)
     left = Text.assemble(
         (" nightdesk ", "bold"),
         (f"{model.name}  ", "bold cyan"),
         (f" {model.mode.upper()} ", _MODE_STYLES.get(model.mode, "bold white on red")),
-        f"  {model.role}  at {model.venue}",
+        f"  {model.role}",
     )
     hours, rest = divmod(int(model.up_s), 3600)
     row.add_row(left, f"up {hours}:{rest // 60:02}:{rest % 60:02}  {_clock(model.wall_ns)} UTC ")
     return row
 
 
-def _tree(model: ViewModel) -> RenderableType:
+def _tree(model: ViewModel, rows_max: int) -> RenderableType:
     rows = Table.grid(expand=True, padding=(0, 0, 0, 1))
     rows.add_column(ratio=1, no_wrap=True, overflow="ellipsis")
     rows.add_column(justify="right", no_wrap=True)
-    for each in model.tree:
+    shown, left_out = fitting(model.tree, rows_max)
+    for each in shown:
         style = _STATE_STYLES.get(each.state, "red")
         name = Text(" " * each.depth)
         name.append("" if each.is_branch else "● ", style)
@@ -192,7 +200,22 @@ def _tree(model: ViewModel) -> RenderableType:
         state = Text("" if each.state == "running" else each.state, style)
         state.append(f" ↻{each.restarts}" if each.restarts else "", "yellow")
         rows.add_row(name, state)
+    if left_out:
+        rows.add_row(Text(f"and {left_out} more", "dim"), "")
     return Panel(rows, title="tree, ↻ restarts", title_align="left", border_style="dim")
+
+
+def fitting(tree: tuple[TreeLine, ...], rows_max: int) -> tuple[list[TreeLine], int]:
+    """The lines that fit into `rows_max` rows, in the order of the tree, and how many are left out; where some
+    are, the last row is for saying so. Headings go first, and what is in trouble goes last."""
+    if len(tree) <= rows_max:
+        return list(tree), 0
+    lines = [each for each in tree if not each.is_branch or each.state != "running" or each.restarts]
+    if len(lines) <= rows_max:
+        return lines, 0
+    by_trouble = sorted(range(len(lines)), key=lambda n: (lines[n].state == "running", -lines[n].restarts))
+    kept = sorted(by_trouble[: rows_max - 1])
+    return [lines[n] for n in kept], len(lines) - len(kept)
 
 
 def _right(model: ViewModel) -> RenderableType:
@@ -203,7 +226,7 @@ def _right(model: ViewModel) -> RenderableType:
     )
     refusals = ", ".join(f"{reason} {count}" for reason, count in _most(model.refusals))
     parts.append(Text.assemble(("refused ", "bold"), refusals or "nothing"))
-    return Panel(Group(*parts), title="desk", title_align="left", border_style="dim")
+    return Panel(Group(*parts), title=Text(f"desk at {model.venue}"), title_align="left", border_style="dim")
 
 
 def _books(model: ViewModel) -> RenderableType:
@@ -247,19 +270,25 @@ def _orders(model: ViewModel) -> RenderableType:
     return words
 
 
-def _bottom(model: ViewModel) -> RenderableType:
-    lines = [Text(each) for each in model.events[-EVENTS_SHOWN:]]
-    lines += [Text()] * (EVENTS_SHOWN - len(lines))
+def _bottom(model: ViewModel, events: int) -> RenderableType:
+    lines = [Text(each) for each in model.events[-events:]]
+    lines += [Text()] * (events - len(lines))
     page = model.last_page.partition("\n")[0]
     lines.append(
         Text.assemble((f"pages {model.pages} ", "bold"), (page or "none so far", "red" if page else "dim"))
     )
-    lines.append(
-        Text.assemble(("crash one: ", "bold"), (model.paste, "bold cyan"), ("   Ctrl-C: end in order", "dim"))
-    )
+    lines.append(Text.assemble(("crash one: ", "bold"), (model.paste, "bold cyan")))
     for row in lines:
         row.no_wrap, row.overflow = True, "ellipsis"
-    return Panel(Group(*lines), title="last", title_align="left", border_style="dim")
+    # In the frame, so that no long line of paste pushes it out.
+    return Panel(
+        Group(*lines),
+        title="last",
+        title_align="left",
+        subtitle="Ctrl-C: end in order",
+        subtitle_align="right",
+        border_style="dim",
+    )
 
 
 def _rows(*titles: str) -> Table:

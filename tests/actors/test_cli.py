@@ -58,6 +58,7 @@ def test_help_is_quick_and_loads_nothing_heavy() -> None:
         (["run"], "requires an argument"),
         (["run", "x.toml", "--for", "soon"], "soon"),
         (["run", "x.toml", "--for", "-5"], "--for: must be more than 0 seconds"),
+        (["run", "x.toml", "--summary", "no/such/folder/s.json"], "name a file in a folder that exists"),
         (["replay", "x.gz"], "nightdesk replay x.gz --check"),
     ],
 )

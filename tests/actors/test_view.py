@@ -13,7 +13,7 @@ from rich.console import Console
 from actors import messages as m
 from actors import view
 from actors.picture import Picture
-from actors.view import BookLine, OrderLine, PositionLine, TreeLine, ViewModel, line, render, show
+from actors.view import BookLine, OrderLine, PositionLine, TreeLine, ViewModel, fitting, line, render, show
 from supervisor.events import ChildCrashed
 from supervisor.failover.messages import Leading
 from supervisor.paging.messages import Page, Paged
@@ -61,7 +61,7 @@ MODEL = ViewModel(
 def drawn(model: ViewModel, width: int = 100, height: int = 30) -> list[str]:
     console = Console(width=width, height=height, file=io.StringIO(), color_system=None)
     with console.capture() as captured:
-        console.print(render(model), end="")
+        console.print(render(model, height=height), end="")
     return [text.rstrip() for text in captured.get().splitlines()]
 
 
@@ -77,6 +77,26 @@ def test_at_100_by_30_everything_is_there_and_nothing_is_cut_off() -> None:
     ):  # fmt: skip
         assert shown in text, shown
     assert text.count("●") == 13
+
+
+def test_at_80_by_24_every_actor_and_the_line_to_paste_are_there() -> None:
+    screen = drawn(MODEL, width=80, height=24)
+    text = "\n".join(screen)
+    assert len(screen) == 24 and text.count("●") == 13 and "more" not in text
+    for shown in (
+        "leader, epoch 3", "22:13:20 UTC", "the simulated exchange", "backoff ↻2", "stop 41100.00", "cooldown 90",
+        PASTE, "Ctrl-C",
+    ):  # fmt: skip
+        assert shown in text, shown
+
+
+def test_where_the_tree_does_not_fit_what_is_in_trouble_stays_and_the_rest_is_counted() -> None:
+    lines, left_out = fitting(MODEL.tree, 5)
+    assert [each.name for each in lines] == ["pages", "status", "lease", f"strategy/{BTC}"] and left_out == 9
+    assert fitting(MODEL.tree, len(MODEL.tree)) == (list(MODEL.tree), 0)
+    broken = (TreeLine("desk", 0, True, "gave_up", 0), *MODEL.tree[1:])
+    assert fitting(broken, 3)[0][0].state == "gave_up"
+    assert "and 9 more" in "\n".join(drawn(MODEL, height=14)), "5 rows of tree"
 
 
 def test_a_position_without_a_stop_is_impossible_to_overlook() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -17,11 +17,12 @@ from actors.feed.config import FeedConfig
 from actors.orders.config import OrdersConfig
 from actors.portfolio.config import PortfolioConfig
 from actors.risk.config import RiskConfig
-from actors.strategy.registry import configure
+from actors.strategy.registry import config_of, configure
 from actors.venues.binance.config import BinanceConfig
 from actors.venues.binance.market_config import MarketConfig
 from actors.venues.simulated.server_config import ServerConfig
 from supervisor.config import load
+from supervisor.config_build import StructOf, Wrong
 from supervisor.keeper.config import KeeperConfig
 from supervisor.paging.channels import PagingConfig
 from supervisor.telemetry.logs import LogConfig
@@ -54,6 +55,8 @@ class InstrumentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole config file."""
 
+    NAMED_TABLES: ClassVar[dict[str, StructOf]] = {"strategy": config_of}
+
     desk: DeskConfig
     venue: BinanceConfig
     instruments: Annotated[tuple[InstrumentConfig, ...], Meta(min_length=1, max_length=32)]
@@ -75,25 +78,45 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def __post_init__(self) -> None:
         symbols = [entry.symbol for entry in self.instruments]
         if len(set(symbols)) != len(symbols):
-            raise ValueError(f"instruments: a symbol is listed twice in {symbols}")
+            raise Wrong("instruments", f"instruments: a symbol is listed twice in {symbols}; name each once")
         if len(self.strategy) != 1:
-            raise ValueError(
+            raise Wrong(
+                "strategy",
                 f"strategy: {len(self.strategy)} tables; name exactly one [strategy.NAME], since two strategies on "
-                "one instrument would trade against each other"
+                "one instrument would trade against each other",
             )
         strategies = configure(self.strategy)
         for name, config in strategies.items():
             notional = getattr(config, "notional", None)
             if notional is not None and Decimal(str(notional)) > self.risk.order_notional_max:
-                raise ValueError(
-                    f"strategy.{name}.notional {notional} is above risk.order_notional_max "
-                    f"{self.risk.order_notional_max}: every entry would be refused"
+                raise Wrong(
+                    f"strategy.{name}.notional",
+                    f"strategy.{name}.notional = {notional} is above risk.order_notional_max = "
+                    f"{self.risk.order_notional_max}: every entry would be refused; lower the one or raise the other",
                 )
         listed = self.simulated.listed if self.simulated is not None else None
-        for symbol in symbols:
+        for at, symbol in enumerate(symbols):
             if listed is not None and symbol not in listed:
-                raise ValueError(
-                    f"instruments: {symbol} is not traded by the simulated venue; it lists {sorted(listed)}"
+                raise Wrong(
+                    f"instruments[{at}].symbol",
+                    f"{symbol} is not traded by the simulated venue; choose one of {', '.join(sorted(listed))}, or add "
+                    "it to [[simulated.venue.symbols]]",
+                )
+        self._check_quotes()
+
+    def _check_quotes(self) -> None:
+        """As far as it is known before the venue has been asked; risk holds out for the rest."""
+        simulated = self.simulated
+        if simulated is None or simulated.market == "live":
+            return
+        quotes = {pair.symbol: pair.quote for pair in simulated.venue.symbols}
+        for at, entry in enumerate(self.instruments):
+            if quotes[entry.symbol] != quotes[self.instruments[0].symbol]:
+                raise Wrong(
+                    f"instruments[{at}].symbol",
+                    f"{entry.symbol} is quoted in {quotes[entry.symbol]} and {self.instruments[0].symbol} in "
+                    f"{quotes[self.instruments[0].symbol]}: limits and P&L of a desk are sums in one coin; run a desk "
+                    "for each quote coin",
                 )
 
     @property

@@ -2,7 +2,8 @@
 and what to do.
 
 The structs say what is allowed: unknown keys are refused, types are strict, `msgspec.Meta` bounds values, and
-`__post_init__` checks how values relate (raise ValueError, or `Wrong` to point at one key). Values come, the
+`__post_init__` checks how values relate (raise ValueError, or `Wrong` to point at one key). A struct with
+`NAMED_TABLES = {"plugin": struct_of}` has each [plugin.NAME] checked as the struct `struct_of(NAME)`. Values come, the
 later over the earlier, from the file, from environment variables (`PREFIX__SECTION__KEY`) and from overrides
 (`section.key=value`). A `Path` is relative to the config's folder (from an override: to the current one), and
 may hold `~`, `${NAME}` and `${NAME:-default}`.

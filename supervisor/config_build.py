@@ -12,7 +12,7 @@ import os
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -43,6 +43,10 @@ class Wrong(ValueError):
     def __init__(self, field: str, words: str) -> None:
         super().__init__(words)
         self.field = field
+
+
+# The struct of a table from its name; ValueError, in words, for a name that there is not.
+StructOf = Callable[[str], type[msgspec.Struct]]
 
 
 class Problem(NamedTuple):
@@ -99,8 +103,11 @@ class Builder:
             self._no((*keys, name), self._unknown(name, keys, fields))
             good = False
         values: dict[str, Any] = {}
+        named: Mapping[str, StructOf] = getattr(kind, "NAMED_TABLES", {})
         for name, field in fields.items():
-            if name in data:
+            if name in data and name in named:
+                values[field.name] = self._named(named[name], data[name], (*keys, name))
+            elif name in data:
                 values[field.name] = self._any(hints[field.name], data[name], (*keys, name))
             elif field.required:
                 values[field.name] = self._missing(hints[field.name], keys, name)
@@ -111,6 +118,19 @@ class Builder:
         except ValueError as error:
             at = (*keys, *_field_keys(error.field)) if isinstance(error, Wrong) else keys
             return self._no(at, f"{f'[{shown(keys)}] ' if keys else ''}{error}")
+
+    def _named(self, struct_of: StructOf, data: Any, keys: KeyPath) -> Any:
+        """Tables whose struct depends on their name: checked as that struct, and handed on as plain tables."""
+        if not isinstance(data, dict):
+            return self._no(keys, f"{shown(keys)} must hold tables: write [{shown(keys)}.NAME]")
+        tables: dict[str, Any] = {}
+        for name, table in data.items():
+            try:
+                built = self._struct(struct_of(name), table, (*keys, name))
+            except ValueError as error:
+                built = self._no((*keys, name), str(error))
+            tables[name] = _BAD if built is _BAD else msgspec.to_builtins(built)
+        return _BAD if _BAD in tables.values() else tables
 
     def _missing(self, kind: Any, keys: KeyPath, name: str) -> Any:
         struct = _struct_in(kind)
@@ -125,7 +145,11 @@ class Builder:
         if not _is_finite(data):
             return self._no(keys, f"`{shown(keys)}` = {data!r}: must be a finite number")
         try:
-            return self._convert(data, kind, source)
+            built = self._convert(data, kind, source)
+            # A decimal is written as text, and "nan" is one.
+            return (
+                built if _is_finite(built) else self._no(keys, f"`{shown(keys)}` = {data!r}: must be finite")
+            )
         except (msgspec.ValidationError, ValueError) as error:
             words = f"`{shown(keys)}` = {_masked(data)}: {str(error).replace('`', '')}"
             return self._no(keys, f"{words}; write {_to_write(kind, data)}")
@@ -241,9 +265,11 @@ def _choice(choices: list[str], data: Any) -> str:
 
 
 def _is_finite(data: Any) -> bool:
-    if isinstance(data, list):
+    if isinstance(data, list | tuple):
         return all(_is_finite(item) for item in data)
-    return not isinstance(data, float) or math.isfinite(data)
+    if isinstance(data, dict):
+        return all(_is_finite(item) for item in data.values())
+    return not isinstance(data, float | Decimal) or math.isfinite(data)
 
 
 def _masked(data: Any) -> str:

@@ -35,6 +35,7 @@ from actors.risk.config import RiskConfig
 from actors.risk.day import KIND, DayRecord
 from actors.risk.kernel import RiskKernel
 from supervisor.actor import Actor
+from supervisor.errors import Halt
 from supervisor.journal.messages import Append, Appended, ReadBack, Record, Records
 from supervisor.mailbox import Address
 from supervisor.message import Answer, AskFailed, Message, Refused
@@ -129,8 +130,16 @@ class RiskActor(Actor):
 
     def on_rules(self, rules: InstrumentRules) -> None:
         holding = self._kernel.holdings.get(rules.instrument)
-        if holding is not None:
-            holding.on_rules(rules, self._config)
+        if holding is None:
+            return
+        for other in self._kernel.holdings.values():
+            if other.limits is not None and other.limits.rules.quote != rules.quote:
+                raise Halt(
+                    f"{rules.instrument} is quoted in {rules.quote} and {other.limits.rules.instrument} in "
+                    f"{other.limits.rules.quote}: limits and P&L of a desk are sums in one coin; run a desk for each "
+                    "quote coin"
+                )
+        holding.on_rules(rules, self._config)
 
     def on_book(self, book: Book) -> None:
         holding = self._kernel.holdings.get(book.instrument)

@@ -40,6 +40,12 @@ def _class_in(name: str) -> type[Strategy] | None:
     return cast(type[Strategy], found) if hasattr(found, "Config") else None
 
 
+def config_of(name: str) -> type[msgspec.Struct]:
+    """The config struct of the strategy `name`. Raises ValueError as `strategy_class` does."""
+    found: type[msgspec.Struct] = strategy_class(name).Config
+    return found
+
+
 def configure(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, msgspec.Struct]:
     """`[strategy.*]` tables to each strategy's own config struct.
 

@@ -41,6 +41,7 @@ from actors.risk.actor import RiskActor
 from actors.risk.config import RiskConfig
 from actors.risk.day import KIND, DayRecord
 from supervisor.actor import Actor
+from supervisor.events import Halted
 from supervisor.journal.memory import MemoryJournal, MemoryStore
 from supervisor.mailbox import Address
 from supervisor.message import Message
@@ -88,7 +89,9 @@ class Others(Actor):
 
 
 class World:
-    def __init__(self, store: MemoryStore | None = None, **knobs: Any) -> None:
+    def __init__(
+        self, store: MemoryStore | None = None, instruments: tuple[str, ...] = (BTC,), **knobs: Any
+    ) -> None:
         self.mode = DeskMode.RUNNING
         self.position: PositionChanged = position(0)
         self.open_orders: tuple[OrderChanged, ...] = ()
@@ -105,7 +108,7 @@ class World:
             RISK,
             lambda: RiskActor(
                 RiskConfig(**knobs),
-                (BTC,),
+                instruments,
                 order_window_s=0.3,
                 orders=ORDERS,
                 portfolio=PORTFOLIO,
@@ -255,3 +258,10 @@ def test_a_snapshot_makes_the_position_unsure_until_portfolio_has_answered() -> 
     heard += [event.reason for event in world.run.events if isinstance(event, RefusedOrder)]
     assert heard == ["unreconciled"]
     assert world.wish() == ""
+
+
+def test_instruments_of_two_quote_coins_are_never_added_up_and_stop_it_with_words() -> None:
+    world = World(instruments=(BTC, "binance/ETHBTC"))
+    world.tell(rules("binance/ETHBTC", base="ETH", quote="BTC"))
+    (halted,) = [each for each in world.run.events if isinstance(each, Halted)]
+    assert halted.child == "risk" and "run a desk for each quote coin" in halted.error

@@ -35,8 +35,12 @@ from supervisor import runtime
 from supervisor.errors import ActorDied, AskTimeout, Overloaded
 from supervisor.message import Message
 from supervisor.overrun import OverrunGuard
-from supervisor.paging.channels import channels
+from supervisor.paging.channels import Channel, channels
+from supervisor.paging.escalation import Escalation
+from supervisor.paging.outbox import FILE as OUTBOX_FILE
+from supervisor.paging.outbox import Outbox
 from supervisor.paging.port import Pager, PagesPort
+from supervisor.paging.routes import Routes
 from supervisor.paging.rules import Fold
 from supervisor.runtime import Runtime, Subscriber
 from supervisor.secret import Secret
@@ -77,7 +81,10 @@ class Engine:
             Fold(self.situation.lines, every_s=settings.paging.every_s),
             wall_ns=self.world.wall_ns,
             command=notices.STATUS,
-            rules=(notices.incident_of,),
+            rules=(notices.paged_of,),
+            outbox=Outbox(self.desk.state_dir / OUTBOX_FILE),
+            routes=Routes(settings.paging.routes, escalate_to=settings.paging.escalate_to),
+            escalate=Escalation(settings.paging.escalate_after_s, settings.paging.escalate_times),
         )
         self.runtime: Runtime | None = None
         self._clock = VenueClock()
@@ -215,13 +222,16 @@ class Engine:
         )
 
     def _pages_and_status(self, desk: Desk) -> tuple[Child, ...]:
-        paging = self.settings.paging
-        takers = channels(paging)
+        takers = channels(self.settings.paging)
         return (
-            Child(desk.pages, lambda: PagesPort(self.pager, takers, timeout_s=paging.timeout_s)),
+            Child(desk.pages, lambda: self._pages(takers)),
             Child(desk.status, self._status),
             Child(desk.watcher, lambda: WatcherActor(self.picture)),
         )
+
+    def _pages(self, takers: tuple[Channel, ...]) -> PagesPort:
+        paging = self.settings.paging
+        return PagesPort(self.pager, takers, timeout_s=paging.timeout_s, a_minute_max=paging.a_minute_max)
 
     def _status(self) -> StatusPort:
         return StatusPort(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from actors import messages as m
 from supervisor.message import Message
-from supervisor.paging.messages import Incident
+from supervisor.paging.messages import Incident, Resolved
 from supervisor.telemetry.lines import Line
 
 STATUS = "nightdesk status"
@@ -99,6 +99,7 @@ def incident_of(event: Message, wall_ns: int) -> Incident | None:
                 done="entries are cancelled and refused until a person resumes; stops stay",
                 command="nightdesk resume",
                 wall_ns=event.wall_ns,
+                runbook=f"mode-{event.mode.value}",
             )
         case m.VenueTrouble():
             return Incident(
@@ -107,6 +108,7 @@ def incident_of(event: Message, wall_ns: int) -> Incident | None:
                 done="no request is sent to it until that is over; stops stand at the venue",
                 command=STATUS,
                 wall_ns=wall_ns,
+                runbook=f"venue-{event.kind}",
             )
         case m.OrderStrayed() if not event.late:
             return Incident(
@@ -131,6 +133,32 @@ def incident_of(event: Message, wall_ns: int) -> Incident | None:
                 done="it is written again and again",
                 command="df -h",
                 wall_ns=wall_ns,
+                runbook="mode-not-durable",
             )
+        case m.AuditDiffered():
+            return _audited(event, wall_ns)
         case _:
             return None
+
+
+def _audited(event: m.AuditDiffered, wall_ns: int) -> Incident:
+    return Incident(
+        key=f"audit/{event.account}",
+        title=f"{event.account}: the venue's balance is not what the fills come to: {event.difference}",
+        done="it reconciles with the venue anew; the venue's word counts",
+        command=STATUS,
+        wall_ns=wall_ns,
+    )
+
+
+def paged_of(event: Message, wall_ns: int) -> Incident | Resolved | None:
+    """What of the trading events goes to the pager: a matter that begins, or one that is over."""
+    match event:
+        case m.ModeChanged() if event.mode is m.DeskMode.RUNNING:
+            return Resolved(key="mode/*")
+        case m.JournalTrouble() if not event.reason:
+            return Resolved(key="journal")
+        case m.ProtectionChanged() if not event.position_lots:
+            return Resolved(key=f"unprotected/{event.instrument}")
+        case _:
+            return incident_of(event, wall_ns)

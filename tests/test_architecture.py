@@ -24,7 +24,8 @@ SHELLS = {
     "supervisor/lastresort.py",
     # Ports and their blocking halves.
     "supervisor/journal/port.py", "supervisor/journal/store.py", "supervisor/failover/local.py",
-    "supervisor/paging/port.py", "supervisor/paging/channels.py", "supervisor/telemetry/*.py",
+    "supervisor/paging/port.py", "supervisor/paging/channels.py", "supervisor/paging/courier.py", "supervisor/paging/pager.py",
+    "supervisor/paging/outbox.py", "supervisor/paging/outbox_file.py", "supervisor/telemetry/*.py",
     "supervisor/keeper/processes.py", "supervisor/keeper/lifeline.py", "supervisor/keeper/keeper.py",
     "supervisor/keeper/beat.py", "supervisor/keeper/beater.py", "supervisor/keeper/notify.py",
     "supervisor/keeper/dumps.py", "supervisor/keeper/incidents.py", "supervisor/keeper/leftovers.py",

@@ -12,12 +12,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from supervisor import events
+from supervisor.errors import Overran
 from supervisor.message import Message
-from supervisor.paging.messages import Incident, Page
+from supervisor.paging.messages import Incident, Page, Resolved
 
 # Keys remembered at a time; one more, and the one that was quiet for longest is forgotten.
 KEYS_MAX = 1_000
 STORM = "storm"
+RUNBOOKS = "ops/runbooks"
 
 
 class _Open:
@@ -43,7 +45,6 @@ class Fold:
         self._at_once_max = at_once_max
         self._open: dict[str, _Open] = {}
         self._firsts_s: deque[float] = deque()
-        self._page_id = 0
 
     def offer(self, incident: Incident, now_s: float) -> Page | None:
         """A page that must leave now, or None if it was counted for a later one. `now_s`: monotonic
@@ -80,7 +81,6 @@ class Fold:
             del self._open[quiet]
 
     def _page(self, incident: Incident, count: int) -> Page:
-        self._page_id += 1
         more = f"{count} more like it in {self._every_s:.0f} s: " if count > 1 else ""
         since = datetime.fromtimestamp(incident.wall_ns / 1e9, UTC)
         lines = [
@@ -88,9 +88,27 @@ class Fold:
             f"done: {incident.done}",
             *filter(None, self._context().splitlines()),
             f"type: {incident.command}",
+            f"runbook: {runbook(incident)}",
         ]
         title, text = more + incident.title, "\n".join(lines)
-        return Page(page_id=self._page_id, key=incident.key, title=title, text=text, count=count)
+        return Page(
+            page_id=0, key=incident.key, title=title, text=text, count=count, severity=incident.severity
+        )
+
+    def context(self) -> str:
+        """What a page also says, as of now."""
+        return self._context()
+
+
+def runbook(incident: Incident) -> str:
+    """The file that says what to look at and what to type."""
+    return f"{RUNBOOKS}/{incident.runbook or incident.key.partition('/')[0]}.md"
+
+
+def resolution_of(event: Message) -> Resolved | None:
+    """What of the supervisor's own events ends a matter."""
+    # A life that is ready has got over whatever ended the one before.
+    return Resolved(key=f"crash/{event.name}") if isinstance(event, events.ChildReady) else None
 
 
 def _storm(incident: Incident) -> Incident:
@@ -100,6 +118,7 @@ def _storm(incident: Incident) -> Incident:
         done=incident.done,
         command=incident.command,
         wall_ns=incident.wall_ns,
+        severity=incident.severity,
     )
 
 
@@ -115,6 +134,7 @@ def incident_of(event: Message, wall_ns: int, command: str) -> Incident | None:
                 done=f"a new life of it begins (restarts before: {event.restarts}); the others go on",
                 command=command,
                 wall_ns=event.wall_ns,
+                runbook="overrun" if event.error.startswith(Overran.__name__) else "",
             )
         case events.Halted():
             return Incident(
@@ -123,6 +143,7 @@ def incident_of(event: Message, wall_ns: int, command: str) -> Incident | None:
                 done="the branch is stopped, and stays stopped: a restart cannot help",
                 command=command,
                 wall_ns=wall_ns,
+                runbook="halted",
             )
         case events.BranchGaveUp():
             then = (
@@ -136,6 +157,7 @@ def incident_of(event: Message, wall_ns: int, command: str) -> Incident | None:
                 done=then,
                 command=command,
                 wall_ns=wall_ns,
+                runbook="branch-gave-up",
                 # A halt says so already, and says why.
                 is_echo=True,
             )

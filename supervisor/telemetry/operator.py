@@ -93,7 +93,7 @@ def get(file: OperatorFile, path: str) -> Any:
     return _exchange(file, "GET", path, None)
 
 
-def command(file: OperatorFile, verb: str, **arguments: str) -> Any:
+def command(file: OperatorFile, verb: str, **arguments: str | float) -> Any:
     """Give a command; returns the JSON answer. Raises NotRunning or Refusal."""
     return _exchange(file, "POST", "/command", msgspec.json.encode({"verb": verb, **arguments}))
 

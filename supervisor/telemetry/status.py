@@ -39,12 +39,13 @@ class StatusConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What an operator wants. `name` is for verbs that need one."""
+    """What an operator wants. `name` is for verbs that need one, `for_s` for those that end by themselves."""
 
     verb: str
     by: str = "operator"
     reason: str = ""
     name: str = ""
+    for_s: float = 0.0
 
 
 class CommandError(Exception):

@@ -84,8 +84,9 @@ async def test_a_page_arrives_within_30_s_though_two_channels_hang(
         for n in range(10):
             its_pager(incident(f"k{n}"))
         await trio.sleep(120)
-    assert [page.title for _, page in good.pages] == [f"k{n} broke" for n in range(10)]
-    assert all(at_s - began_s < 1 for at_s, _ in good.pages)
+    first = [(at_s, page) for at_s, page in good.pages if page.title.endswith("broke")]
+    assert [page.title for _, page in first] == [f"k{n} broke" for n in range(10)]
+    assert all(at_s - began_s < 1 for at_s, _ in first)
     failed = [event for event in link.published if isinstance(event, PageFailed)]
     assert {event.channel for event in failed} == {"hanging0", "hanging1"}
     assert "no answer within 8 s" in failed[0].reason

@@ -25,6 +25,7 @@ def test_the_first_incident_of_a_key_is_paged_at_once_with_all_that_a_person_nee
         "done: restarted it",
         "position: 3 lots, stop at 41",
         "type: desk status",
+        "runbook: ops/runbooks/a.md",
     ]
 
 

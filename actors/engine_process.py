@@ -85,15 +85,16 @@ class EngineProcess:
     async def _result(
         self, tally: Tally, tree: TreeReport, engine: Engine, stopped: TradingStopped | None
     ) -> Result:
-        record, counts = await record_of(self._settings)
+        recorded = await record_of(self._settings)
         summary = summarise(
             tally,
             tree,
             pages=engine.pager.pages,
             account=self._settings.venue.account,
             prefix=PREFIX,
-            record=record,
-            counts=counts,
+            record=recorded.record,
+            counts=recorded.counts,
+            missing=recorded.missing,
         )
         return Result(summary, words(summary, stopped))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -14,19 +14,37 @@ from supervisor.config import ConfigError
 from supervisor.failover.local import EPOCH_FILE, LOCK_FILE, holder_words, take
 
 RECORD_TIMEOUT_S = 20.0
+VENUE_LOG_FILE = "venue.log"
 
 
-async def record_of(settings: Settings) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
-    """The record of our own exchange, and its counts of our account; None where the exchange is not ours."""
+class Recorded(NamedTuple):
+    """What our own exchange kept. All None where the exchange is not ours."""
+
+    record: dict[str, Any] | None = None
+    counts: dict[str, Any] | None = None
+    """The exchange's summary of our account."""
+    missing: str = ""
+    """Why there is no record although the exchange is ours."""
+
+
+async def record_of(settings: Settings) -> Recorded:
+    """Ask our own exchange, if the config has one. One that died has no record: the run is then unproven, and not
+    lost."""
     # Not at the top: the keeper wants the rest of this file without it.
     import httpx
 
     if settings.simulated is None:
-        return None, None
-    async with httpx.AsyncClient(base_url=settings.venue.rest_url, timeout=RECORD_TIMEOUT_S) as client:
-        record = (await client.get("/control/record")).raise_for_status().json()
-        summary = (await client.get("/control/summary")).raise_for_status().json()
-    return record, summary["accounts"][settings.venue.account]
+        return Recorded()
+    try:
+        async with httpx.AsyncClient(base_url=settings.venue.rest_url, timeout=RECORD_TIMEOUT_S) as client:
+            record = (await client.get("/control/record")).raise_for_status().json()
+            summary = (await client.get("/control/summary")).raise_for_status().json()
+    except httpx.HTTPError as error:
+        where = settings.desk.state_dir / VENUE_LOG_FILE
+        return Recorded(
+            missing=f"the exchange's record cannot be had ({error}); if it died, {where} says of what"
+        )
+    return Recorded(record, summary["accounts"][settings.venue.account])
 
 
 def set_aside(state_dir: Path) -> None:

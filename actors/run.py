@@ -16,7 +16,7 @@ import msgspec
 import trio
 
 from actors.engine import Engine
-from actors.exchange import at_venue, record_of, set_aside
+from actors.exchange import VENUE_LOG_FILE, at_venue, record_of, set_aside
 from actors.messages import TradingStopped
 from actors.orders.client_ids import PREFIX
 from actors.played import narrowed, to_stderr
@@ -32,7 +32,6 @@ from supervisor.telemetry import logs
 
 VENUE_START_S = 30.0
 LOG_FILE = "log.jsonl"
-VENUE_LOG_FILE = "venue.log"
 LAST_WORDS_BYTES = 4000
 
 
@@ -131,15 +130,16 @@ class Run:
             tree = runtime.tree()
             await over.wait()
             nursery.cancel_scope.cancel()
-        record, counts = await record_of(self._settings)
+        recorded = await record_of(self._settings)
         result = summarise(
             self._tally,
             tree,
             pages=engine.pager.pages,
             account=self._settings.venue.account,
             prefix=PREFIX,
-            record=record,
-            counts=counts,
+            record=recorded.record,
+            counts=recorded.counts,
+            missing=recorded.missing,
         )
         sys.stdout.write(words(result, stopped))
         return result

@@ -59,9 +59,13 @@ def summarise(
     prefix: str,
     record: Mapping[str, Any] | None,
     counts: dict[str, Any] | None,
+    missing: str = "",
 ) -> Summary:
-    """`record` and `counts`: the venue's record and its summary of `account`; `prefix` begins our client ids."""
-    differences = compare(tally, record, account, prefix) if record is not None else None
+    """`record` and `counts`: the venue's record and its summary of `account`; `prefix` begins our client ids.
+    `missing`: why there is none though there should be, which is a difference too."""
+    differences = (
+        compare(tally, record, account, prefix) if record is not None else ([missing] if missing else None)
+    )
     portfolio = tally.portfolio
     return Summary(
         messages=_done(tree.root) if tree is not None else 0,

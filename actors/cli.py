@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
+from actors.cli_pages import Json, State, page
 from actors.guard import WrongPackage, check_packages
 
 OK, FAILED, USAGE, CONFIG_WRONG = 0, 1, 2, 78
@@ -29,6 +30,7 @@ bench = App(name="bench", help="Measure this machine: `nightdesk bench runtime`"
 chaos = App(name="chaos", help="Break something on purpose: `nightdesk chaos crash orders`")
 live = App(name="live", help="Break a desk of its own, again and again, and judge by the venue's record")
 app.command(bench)
+app.command(page)
 app.command(chaos)
 chaos.command(live)
 
@@ -38,11 +40,6 @@ Set = Annotated[
         name="--set", negative="", help="Override a value: --set risk.daily_loss_max=50. May be given again."
     ),
 ]
-State = Annotated[
-    Path | None,
-    Parameter(name="--state", help="The state_dir of its config. Without it: the desk that runs below here."),
-]
-Json = Annotated[bool, Parameter(name="--json", negative="", help="Print one JSON object and nothing else.")]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -10,6 +10,7 @@ import contextlib
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -37,6 +38,7 @@ from supervisor.message import Message
 from supervisor.overrun import OverrunGuard
 from supervisor.paging.channels import Channel, channels
 from supervisor.paging.escalation import Escalation
+from supervisor.paging.operate import operate
 from supervisor.paging.outbox import FILE as OUTBOX_FILE
 from supervisor.paging.outbox import Outbox
 from supervisor.paging.port import Pager, PagesPort
@@ -239,7 +241,7 @@ class Engine:
             name=self.settings.desk.name,
             state_dir=self.desk.state_dir,
             snapshot=self._snapshot,
-            operate=Operating(self.desk.control, self._crash),
+            operate=Operating(self.desk.control, self._crash, partial(operate, self.pager)),
         )
 
     def _snapshot(self) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from actors.messages import CommandRefused, ModeChanged, OperatorCommand, Verb
@@ -18,11 +18,18 @@ VERBS = {verb.value: verb for verb in Verb}
 
 
 class Operating:
-    """`crash` takes the name of a child and raises KeyError, with the names there are, if there is none."""
+    """`crash` takes the name of a child and raises KeyError, with the names there are, if there is none; `pages`
+    carries out what begins with "page-"."""
 
-    def __init__(self, control: Address, crash: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        control: Address,
+        crash: Callable[[str], None],
+        pages: Callable[[Command], Awaitable[str]],
+    ) -> None:
         self._control = control
         self._crash = crash
+        self._pages = pages
 
     async def __call__(self, link: PortLink, command: Command) -> str:
         """Carry out a command and say what became of it. Raises CommandError."""
@@ -32,6 +39,8 @@ class Operating:
             except KeyError as error:
                 raise CommandError(str(error.args[0])) from None
             return f"{command.name} crashes with the next message in its hand"
+        if command.verb.startswith("page-"):
+            return await self._pages(command)
         verb = VERBS.get(command.verb)
         if verb is None:
             raise CommandError(f"verb {command.verb!r}: there are {', '.join([*VERBS, 'crash'])}")

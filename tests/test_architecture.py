@@ -33,7 +33,7 @@ SHELLS = {
     # What reads the environment: configs and keys.
     "supervisor/config.py", "supervisor/config_build.py", "supervisor/secret.py",
     # Process mains and what they call first.
-    "actors/engine.py", "actors/run.py", "actors/remote.py", "actors/venue_process.py", "actors/view.py",
+    "actors/engine.py", "actors/run.py", "actors/remote.py", "actors/pages.py", "actors/venue_process.py", "actors/view.py",
     "actors/engine_process.py", "actors/keeper_main.py", "actors/exchange.py",
     "actors/bench/*.py", "actors/chaos/*.py",
     # Venues: pumps, files, and the simulated exchange's server.

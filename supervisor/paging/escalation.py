@@ -56,7 +56,7 @@ def repeat(rows: Sequence[IncidentRow], context: str, wall_ns: int) -> Page:
         title, key = f"{len(rows)} incidents not acknowledged, the first for {minutes}", UNACKNOWLEDGED
         about = [f"{row.key}: {row.title}" for row in rows[:NAMED_MAX]]
         about += [f"and {len(rows) - NAMED_MAX} more"] if len(rows) > NAMED_MAX else []
-    ack = f"nightdesk page ack {rows[0].key}" if len(rows) == 1 else "nightdesk page ack --all"
+    ack = f"nightdesk page ack {rows[0].key}" if len(rows) == 1 else "nightdesk page ack '*'"
     text = "\n".join(
         [*about, *filter(None, context.splitlines()), f"type: {rows[0].command}", f"stop this: {ack}"]
     )

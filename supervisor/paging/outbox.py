@@ -21,7 +21,7 @@ import msgspec
 
 from supervisor.paging.messages import Incident, Page, Resolved, Severity
 from supervisor.paging.outbox_file import OutboxFailed as OutboxFailed
-from supervisor.paging.outbox_file import Transaction, connected, in_memory, reading
+from supervisor.paging.outbox_file import Transaction, connected, existing, in_memory, reading
 from supervisor.paging.rows import DeliveryRow, DeliveryState, IncidentRow, Listing, SilenceRow, State
 
 FILE = "pages.sqlite"
@@ -88,6 +88,11 @@ class Outbox:
         with contextlib.suppress(OutboxFailed):
             self._prune(wall_ns)
         return trouble
+
+    def look(self) -> None:
+        """Open a file that must be there, and be sound: nothing is made or set aside. Raises OutboxFailed."""
+        assert self.path is not None
+        self._connection = existing(self.path)
 
     def close(self) -> None:
         if self._connection is not None:

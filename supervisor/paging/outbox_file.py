@@ -62,6 +62,14 @@ def connected(path: Path, wall_ns: int) -> tuple[apsw.Connection | None, str]:
         return None, f"{trouble}, but there can be no new one ({error}): pages are kept in memory"
 
 
+def existing(path: Path) -> apsw.Connection:
+    """The connection of a file that is there. Raises OutboxFailed, with nothing changed."""
+    try:
+        return _prepared(apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE))
+    except apsw.Error as error:
+        raise OutboxFailed(f"{path}: {error}") from error
+
+
 def in_memory() -> apsw.Connection:
     return _prepared(apsw.Connection(":memory:"))
 

@@ -25,6 +25,7 @@ from supervisor.telemetry.status import Command, CommandError, StatusConfig, Sta
 COMMANDS = [
     ["run"], ["venue"], ["replay"], ["bench", "runtime"], ["bench", "path"], ["status"],
     ["pause"], ["kill"], ["flatten"], ["resume"], ["chaos", "crash"],
+    ["page", "test"], ["page", "list"], ["page", "ack"], ["page", "silence"],
 ]  # fmt: skip
 
 Captured = pytest.CaptureFixture[str]

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
+from supervisor.events import ChildCrashed, ChildReady
 from supervisor.paging import escalation
 from supervisor.paging.messages import Incident, Page, PageDelivered, PageFailed, Resolved
 from supervisor.paging.outbox import Outbox, OutboxFailed
 from supervisor.paging.routes import CHANNEL_KEY, Routes
 from supervisor.paging.rows import DeliveryState, IncidentRow, Listing, SilenceRow
-from supervisor.paging.rules import Fold, incident_of, resolution_of
+from supervisor.paging.rules import Fold, incident_of
 
 if TYPE_CHECKING:
     from supervisor.message import Message
@@ -69,6 +70,8 @@ class Pager:
         self._queues: dict[str, deque[Page]] = {}
         self._channels: tuple[str, ...] = ()
         self._silences: list[SilenceRow] = []
+        # The newest life of each child that got ready; as many as there are children.
+        self._ready: dict[str, int] = {}
         self._look_s = 0.0
         self._unkept = 0
         self._wake: Callable[[], None] = lambda: None
@@ -78,8 +81,10 @@ class Pager:
     def __call__(self, event: Message) -> None:
         found = self._found(event)
         if found is not None:
-            self._waiting.append(found)
-            self._wake()
+            self._report(found)
+        over = self._recovered(event)
+        if over is not None:
+            self._report(over)
 
     def on_waiting(self, wake: Callable[[], None]) -> None:
         """Call `wake` whenever there is something new; replaces the one before it."""
@@ -188,10 +193,22 @@ class Pager:
         if isinstance(event, Incident | Resolved):
             return event
         wall_ns = self._wall_ns()
-        found = incident_of(event, wall_ns, self._command) or resolution_of(event)
+        found: Incident | Resolved | None = incident_of(event, wall_ns, self._command)
         for rule in self._rules:
             found = found or rule(event, wall_ns)
         return found
+
+    def _recovered(self, event: Message) -> Resolved | None:
+        """The crash is over: its child is ready. Of a quick restart we hear before we hear of the crash, whose
+        traceback takes a moment to be written."""
+        match event:
+            case ChildReady():
+                self._ready[event.name] = event.incarnation
+            case ChildCrashed() if self._ready.get(event.name, 0) > event.incarnation:
+                pass
+            case _:
+                return None
+        return Resolved(key=f"crash/{event.name}")
 
     def _report(self, found: Incident | Resolved) -> None:
         self._waiting.append(found)

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from supervisor import events
 from supervisor.errors import Overran
 from supervisor.message import Message
-from supervisor.paging.messages import Incident, Page, Resolved
+from supervisor.paging.messages import Incident, Page
 
 # Keys remembered at a time; one more, and the one that was quiet for longest is forgotten.
 KEYS_MAX = 1_000
@@ -103,12 +103,6 @@ class Fold:
 def runbook(incident: Incident) -> str:
     """The file that says what to look at and what to type."""
     return f"{RUNBOOKS}/{incident.runbook or incident.key.partition('/')[0]}.md"
-
-
-def resolution_of(event: Message) -> Resolved | None:
-    """What of the supervisor's own events ends a matter."""
-    # A life that is ready has got over whatever ended the one before.
-    return Resolved(key=f"crash/{event.name}") if isinstance(event, events.ChildReady) else None
 
 
 def _storm(incident: Incident) -> Incident:

@@ -9,6 +9,7 @@ import pytest
 import trio
 import trio.testing
 
+from supervisor import events
 from supervisor.config import ConfigError, load
 from supervisor.paging.channels import PagingConfig
 from supervisor.paging.gate import Gate
@@ -46,6 +47,25 @@ async def test_a_page_is_repeated_to_every_channel_until_acknowledged_and_at_mos
     assert [page.key for _, page in loud.pages] == ["a", "b", "small", "a", "a", "a"]
     assert [page.key for _, page in quiet.pages] == ["small", "a", "a", "a"]
     assert "not acknowledged" in loud.pages[-1][1].title
+
+
+@pytest.mark.parametrize("crash_first", [True, False])
+async def test_a_crash_whose_child_is_ready_again_is_paged_once_whichever_was_heard_first(
+    autojump_clock: trio.testing.MockClock, crash_first: bool
+) -> None:
+    await trio.sleep(100)
+    crash = events.ChildCrashed(
+        name="x", incarnation=1, error="E", traceback_text="", message_type=None, restarts=0, wall_ns=1
+    )
+    heard = [crash, events.ChildReady(name="x", incarnation=2, took_s=0.0)]
+    channel = FakeChannel("one")
+    its_pager = pager()
+    async with running(its_pager, channel):
+        for event in heard if crash_first else reversed(heard):
+            its_pager(event)
+        await trio.sleep(500)
+    assert [page.key for _, page in channel.pages] == ["crash/x"]
+    assert [row.state.value for row in its_pager.outbox.incidents()] == ["resolved"]
 
 
 async def test_what_is_open_together_is_repeated_in_one_page(autojump_clock: trio.testing.MockClock) -> None:

@@ -32,6 +32,10 @@ VENUE_WORDS = {
     OrderState.EXPIRED: "EXPIRED",
 }
 
+ENDED = frozenset(VENUE_WORDS.values())
+# By our word it never stood at the venue: then the venue has none of it, working or ended.
+NEVER_THERE = frozenset({OrderState.NOT_SENT, OrderState.REJECTED})
+
 FillKey = tuple[str, int, int]
 """(symbol, trade id, order id)"""
 
@@ -152,8 +156,8 @@ def _fill_differences(ours: Mapping[FillKey, Fill], theirs: Mapping[FillKey, Ven
         yield f"fill {key} stands in our record and not in the venue's"
     for key in sorted(ours.keys() & theirs.keys()):
         mine, yours = ours[key], theirs[key]
-        own = (mine.side.value, mine.price, mine.size, mine.fee, mine.fee_coin)
-        venue = (yours.side, yours.price, yours.quantity, yours.fee, yours.fee_coin)
+        own = (mine.client_id, mine.side.value, mine.price, mine.size, mine.fee, mine.fee_coin)
+        venue = (yours.client_id, yours.side, yours.price, yours.quantity, yours.fee, yours.fee_coin)
         if own != venue:
             yield f"fill {key}: we booked {own}, the venue {venue}"
 
@@ -174,5 +178,5 @@ def _order_differences(
         word = VENUE_WORDS.get(state)
         if word is not None and theirs.get(client_id) != word:
             yield f"order {client_id}: we say {word}, the venue {theirs.get(client_id, 'nothing')}"
-        elif word is None and client_id in theirs and theirs[client_id] in VENUE_WORDS.values():
+        elif word is None and client_id in theirs and (state in NEVER_THERE or theirs[client_id] in ENDED):
             yield f"order {client_id}: we say {state.value}, the venue {theirs[client_id]}"

@@ -150,7 +150,7 @@ def _trading(desk: Desk) -> tuple[Child | Branch, ...]:
 
     def control() -> Actor:
         return ControlActor(
-            journal=desk.journal, told=(desk.risk, desk.orders, *desk.strategies.values(), desk.portfolio)
+            journal=desk.journal, told=(desk.risk, desk.orders, *desk.strategies.values())
         )
 
     def orders() -> Actor:
@@ -189,7 +189,8 @@ def _trading(desk: Desk) -> tuple[Child | Branch, ...]:
 
     return (
         Child(desk.control, control, ports=ports),
-        Child(desk.portfolio, lambda: _portfolio(desk), ports=ports),
+        # It is ready when it has read every fill of the journal: of months, where the desk has run for so long.
+        Child(desk.portfolio, lambda: _portfolio(desk), ports=ports, start_timeout_s=60.0),
         Child(desk.orders, orders, ports=ports),
         Child(desk.risk, risk, ports=ports),
         *(
@@ -234,13 +235,8 @@ def _feed_actor(desk: Desk, instrument: str) -> Start:
     return lambda: FeedActor(
         instrument,
         rest=desk.rest,
-        subscribers=(
-            desk.strategies[instrument],
-            desk.risk,
-            desk.orders,
-            desk.portfolio,
-            *desk.watchers,
-        ),
+        subscribers=(desk.strategies[instrument], desk.risk, *desk.watchers),
+        books_to=(desk.orders, desk.portfolio),
         config=desk.settings.feed,
     )
 

@@ -49,12 +49,15 @@ class FeedActor(Actor):
         *,
         rest: Address,
         subscribers: Sequence[Address],
+        books_to: Sequence[Address] = (),
         config: FeedConfig | None = None,
     ) -> None:
-        """`rest` answers `SnapshotWanted`; `subscribers` get `Book` (best declared LATEST) and `BookLost`."""
+        """`rest` answers `SnapshotWanted`; `subscribers` get `Book` (best declared LATEST) and `BookLost`; `books_to`
+        get the books alone, and judge by their age themselves."""
         self._instrument = instrument
         self._rest = rest
         self._subscribers = tuple(subscribers)
+        self._told_books = (*self._subscribers, *books_to)
         self._config = config or FeedConfig()
         self._sync = BookSync(self._config)
         self._lost: str | None = "starting"
@@ -183,7 +186,7 @@ class FeedActor(Actor):
             venue_ns=self._venue_ns,
             received_ns=received_ns,
         )
-        for subscriber in self._subscribers:
+        for subscriber in self._told_books:
             self.tell(subscriber, view)
 
     def _lose(self, reason: str) -> None:

@@ -45,6 +45,7 @@ class Reference:
         instruments: Sequence[str],
         consumers: Sequence[Address],
         listeners: Sequence[Address],
+        clock_to: Sequence[Address],
     ) -> None:
         self._config = config
         self._clock = clock
@@ -52,6 +53,7 @@ class Reference:
         self._instruments = tuple(instruments)
         self._consumers = tuple(consumers)
         self._listeners = tuple(listeners)
+        self._clock_to = tuple(clock_to)
         self._rules: dict[str, InstrumentRules] = {}
         self._asked_early: list[tuple[Asker, RulesWanted]] = []
 
@@ -67,7 +69,7 @@ class Reference:
                     offset_ms=self._clock.offset_ms(),
                     uncertainty_ms=self._clock.uncertainty_ms(link.now_ns),
                 )
-                self._tell_all(link, self._listeners, measured)
+                self._tell_all(link, self._clock_to, measured)
                 link.publish(measured)
             await trio.sleep(self._config.clock_every_s if self._clock.measured else RETRY_MIN_S)
 

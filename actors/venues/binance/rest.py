@@ -57,7 +57,7 @@ class RestPort:
     """One account's second way, and the venue's reference data.
 
     `consumers` are told each instrument's `InstrumentRules` when they were read and whenever they change;
-    `listeners` hear `ClockMeasured` and `VenueTrouble`. Raises Halt if the venue does not know one of
+    `listeners` hear `VenueTrouble`, `clock_to` hear `ClockMeasured`. Raises Halt if the venue does not know one of
     `instruments`.
     """
 
@@ -72,6 +72,7 @@ class RestPort:
         instruments: Sequence[str],
         consumers: Sequence[Address] = (),
         listeners: Sequence[Address] = (),
+        clock_to: Sequence[Address] = (),
     ) -> None:
         self._config = config
         self._api_key = api_key
@@ -79,7 +80,7 @@ class RestPort:
         self._clock = clock
         self._budget = budget
         self._listeners = tuple(listeners)
-        self._reference = Reference(config, clock, budget, instruments, consumers, listeners)
+        self._reference = Reference(config, clock, budget, instruments, consumers, listeners, clock_to)
         self._codec = OrderCodec(config.name, config.account_name)
         self._reads = trio.CapacityLimiter(READS_MAX)
         self._waiting = self._ordering = 0

@@ -79,6 +79,7 @@ def port_maker(url: str, key: NewKey, folder: Path, **changes: Any) -> Callable[
             instruments=instruments,
             consumers=(it.orders,),
             listeners=(it.orders,),
+            clock_to=(it.orders,),
         )
 
     return make

@@ -65,6 +65,7 @@ class Recovery:
         self._account = account
         self._again_ns = 0  # when the question of this phase is repeated
         self._window_ns = 0
+        self._quiet_by_ns = 0
         self._before: Reading | None = None
         self._buffer: list[Fill] = []
         self._foreign: tuple[str, ...] = ()
@@ -89,6 +90,7 @@ class Recovery:
             # A port of ours may hold a wish for one window, and the venue take it for another.
             wait_s = 2 * desk.seat.order_window_s + desk.config.clock_uncertainty_s
             self._window_ns = desk.shell.now_ns + int(wait_s * S)
+            self._quiet_by_ns = self._window_ns + int(desk.config.stop_deadline_s * S)
         elif phase is Phase.OPEN_GATE:
             self._open()
         if phase in READING:
@@ -127,7 +129,7 @@ class Recovery:
             if self._is_swept():
                 return Input.SWEPT
         elif phase is Phase.WINDOW:
-            if now_ns >= self._window_ns:
+            if now_ns >= self._window_ns and (self._is_quiet() or now_ns >= self._quiet_by_ns):
                 return Input.WINDOW_OVER
         elif phase is Phase.PROTECT and self._is_protected():
             return Input.PROTECTED
@@ -254,6 +256,15 @@ class Recovery:
                 ),
             )
         return words
+
+    def _is_quiet(self) -> bool:
+        """No exit is under way, and nothing waits for a stop: while reading, none could be sent. An exit that took
+        its stop's place and found nobody would leave the position bare for as long as the reading takes."""
+        desk = self._desk
+        return all(
+            self._guard.is_covered(line) and not any(desk.known.of(line.instrument, Purpose.REDUCE))
+            for line in desk.lines.values()
+        )
 
     def _is_protected(self) -> bool:
         desk = self._desk

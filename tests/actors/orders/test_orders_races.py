@@ -179,10 +179,13 @@ def test_an_order_that_the_venue_calls_a_duplicate_is_there_and_is_asked_about()
 
 def test_the_gate_stays_shut_until_what_was_found_unprotected_has_its_stop() -> None:
     rig = Rig()
-    rig.venue.total["BTC"] = Decimal("0.01")
     rig.venue.refuses[OrderKind.STOP_MARKET] = rig.venue.refuses[OrderKind.STOP_LIMIT] = (-1015, "Too many")
     rig.sim.start()
     rig.book()
+    while rig.desk.phase.value != "window":
+        rig.run(0.01)
+    # Late, and without a word: the second reading finds it.
+    rig.venue.total["BTC"] = Decimal("0.01")
     rig.run(2)
     assert rig.desk.phase.value == "protect"
     rig.venue.refuses.clear()

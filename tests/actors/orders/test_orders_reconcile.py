@@ -277,6 +277,42 @@ def test_the_gate_opens_no_sooner_than_the_order_window_after_the_first_sweep() 
     assert rig.now_ns - swept_ns >= (0.3 + rig.config.clock_uncertainty_s) * S
 
 
+def test_an_exit_under_way_at_the_end_of_the_order_window_does_not_leave_the_position_bare_while_reading() -> (
+    None
+):
+    new = successor(held(Rig().open()))
+    new.sim.start()
+    new.book()
+    while new.desk.phase.value != "window":
+        new.run(0.01)
+    new.run(2 * 0.3 + new.config.clock_uncertainty_s - 0.01)
+    assert new.desk.phase.value == "window" and new.venue.stopped == Decimal("0.00099")
+    # It takes the stop's place, and nobody buys at that price.
+    new.luck.delay_s = 0.1
+    new.sell(99, price_ticks=int(new.venue.ask / TICK) + 100_000)
+    while new.desk.phase.value == "window":
+        new.run(0.001)
+    assert new.states(Purpose.REDUCE)[-1] is OrderState.EXPIRED
+    assert new.venue.stopped == Decimal("0.00099"), "no stop can be sent until the reading is over"
+    new.run(2)
+    assert new.desk.phase.value == "open" and new.position_lots == 99
+
+
+def test_an_exit_of_which_nothing_is_heard_delays_the_second_reading_no_longer_than_a_stop_may_take() -> None:
+    new = successor(held(Rig().open()))
+    new.sim.start()
+    new.book()
+    while new.desk.phase.value != "window":
+        new.run(0.01)
+    began_ns = new.now_ns
+    new.luck.mute = new.luck.stream_lose = 1.0
+    new.sell(99, price_ticks=int(new.venue.ask / TICK) + 100_000)
+    while new.desk.phase.value == "window":
+        new.run(0.01)
+    window_s = 2 * 0.3 + new.config.clock_uncertainty_s
+    assert (new.now_ns - began_ns) / S <= window_s + new.config.stop_deadline_s + 0.2
+
+
 def test_an_older_order_that_works_after_the_gate_is_open_is_split_brain_and_kills() -> None:
     rig = Rig(epoch=5).open()
     place = PlaceOrder(

@@ -17,6 +17,9 @@ from actors.chaos.judge import FINAL, Change, Fill, Order, Terms, moved
 S_US = 1_000_000
 # How long the first stop of a position, or of what it grew by, may take to stand at the venue.
 PLACING_S = 3.0
+# On spot a stop holds its coins, so an exit takes its place in one step; if nobody buys, the position is bare until the
+# answer has come and a new stop has gone the same way. Two ways at the slowest venue played here, and a commit.
+EXIT_S = 0.5
 # A stop is valued at its own price, below the market's; what is this near to the venue's minimum may be refused.
 DUST_MARGIN = Decimal("1.02")
 STOPS = frozenset({"STOP_LOSS", "STOP_LOSS_LIMIT"})
@@ -30,6 +33,8 @@ class Gap(NamedTuple):
     to_us: int
     is_first: bool
     """The position had just been opened or had grown; otherwise a stop stood, and went."""
+    is_exit: bool = False
+    """It went because an exit took its place, which then did not sell all."""
 
     @property
     def lasted_s(self) -> float:
@@ -40,6 +45,11 @@ class Gap(NamedTuple):
         """Beyond what is allowed: a first stop has PLACING_S, a stop that went has nothing."""
         return max(0.0, self.lasted_s - (PLACING_S if self.is_first else 0.0))
 
+    @property
+    def wrong_s(self) -> float:
+        """Beyond what can be: as `over_s`, and EXIT_S for an exit that found nobody."""
+        return max(0.0, self.over_s - (EXIT_S if self.is_exit else 0.0))
+
 
 class Step(NamedTuple):
     """What one event changes: the holding by `moved` at `price`, or what order `stop` covers to `covers`."""
@@ -49,6 +59,7 @@ class Step(NamedTuple):
     price: Decimal = Decimal(0)
     stop: int = 0
     covers: Decimal = Decimal(0)
+    is_exit: bool = False
 
 
 def gaps(
@@ -63,6 +74,11 @@ def gaps(
                 Step(fill.at_us, moved(fill, each.base), fill.price)
                 for fill in fills
                 if fill.symbol == symbol
+            ),
+            *(
+                Step(order.at_us, is_exit=True)
+                for order in orders
+                if order.symbol == symbol and order.type not in STOPS and order.side == "SELL"
             ),
             *(
                 step
@@ -85,9 +101,9 @@ def bare_s(gap: Gap, dead: Iterable[tuple[int, int]]) -> float:
     return sum(max(0, min(gap.to_us, to_us) - max(gap.from_us, from_us)) for from_us, to_us in dead) / S_US
 
 
-def over_s(gap: Gap, dead: Sequence[tuple[int, int]]) -> float:
-    """Of what was beyond the allowed, how much a desk that ran answers for."""
-    return max(0.0, gap.over_s - bare_s(gap, dead))
+def wrong_s(gap: Gap, dead: Sequence[tuple[int, int]]) -> float:
+    """Of what was beyond what can be, how much a desk that ran answers for."""
+    return max(0.0, gap.wrong_s - bare_s(gap, dead))
 
 
 def longest_s(found: Iterable[Gap], *, first: bool) -> float:
@@ -118,23 +134,24 @@ def _walk(symbol: str, terms: Terms, steps: Sequence[Step], until_us: int) -> li
     holding = price = Decimal(0)
     covers: dict[int, Decimal] = {}
     since_us: int | None = None
-    is_first = False
+    is_first = is_exit = False
     for at_us, group in groupby(steps, key=lambda step: step.at_us):
-        grew = False
+        grew = sold = False
         for step in group:
             holding += step.moved
             grew = grew or step.moved > 0
             price = step.price or price
+            sold = sold or step.is_exit
             if step.stop:
                 covers[step.stop] = step.covers
         bare = holding - sum(covers.values(), Decimal(0))
         lots = bare // terms.lot
         is_bare = lots > 0 and lots * terms.lot * price >= terms.notional_min * DUST_MARGIN
         if is_bare and since_us is None:
-            since_us, is_first = at_us, grew
+            since_us, is_first, is_exit = at_us, grew, sold
         elif not is_bare and since_us is not None:
-            found.append(Gap(symbol, since_us, at_us, is_first))
+            found.append(Gap(symbol, since_us, at_us, is_first, is_exit))
             since_us = None
     if since_us is not None:
-        found.append(Gap(symbol, since_us, max(until_us, since_us), is_first))
+        found.append(Gap(symbol, since_us, max(until_us, since_us), is_first, is_exit))
     return found

@@ -83,10 +83,11 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """What the journal's fills come to at the end, less the venue's balance, in each coin where they differ."""
     left_working: int
     unprotected_s: float
-    """Of positions, beyond the 3 s allowed for placing the first stop, while a desk ran."""
+    """Of positions, beyond the 3 s allowed for placing the first stop. Not judged of it: times without a desk, and
+    the moment that an exit takes which finds nobody."""
     dead_bare_max_s: float
     """The longest that a position had no stop because its desk was killed between entry and stop: from the kill to
-    the next running tree. It is as long as the restart takes, here mostly the machine's; it is not judged."""
+    the next running tree, so as long as a restart takes."""
     stop_first_max_s: float
     stop_gap_max_s: float
     start_p50_s: float
@@ -236,9 +237,9 @@ def _judged(record: dict[str, Any], stage: Stage, tally: Tally, trials: int, tri
         "fills_invented": len(books.invented),
         "left_working": len(judge.left_working(seen.orders)),
     }
-    unprotected_s = sum(cover.over_s(gap, tally.dead_us) for gap in gaps)
+    wrong = [gap for gap in gaps if cover.wrong_s(gap, tally.dead_us)]
     return Verdict(
-        ok=not any(counts.values()) and not off and not unprotected_s and bool(seen.fills),
+        ok=not any(counts.values()) and not off and not wrong and bool(seen.fills),
         trials=trials,
         orders=len(seen.orders),
         fills=len(seen.fills),
@@ -249,7 +250,7 @@ def _judged(record: dict[str, Any], stage: Stage, tally: Tally, trials: int, tri
         early=tally.early,
         reconciled=len(tally.starts_s),
         position_off={coin: f"{amount:f}" for coin, amount in off.items()},
-        unprotected_s=unprotected_s,
+        unprotected_s=cover.unprotected_s(gaps),
         dead_bare_max_s=max((cover.bare_s(gap, tally.dead_us) for gap in gaps), default=0.0),
         stop_first_max_s=cover.longest_s(gaps, first=True),
         stop_gap_max_s=cover.longest_s(gaps, first=False),
@@ -262,11 +263,7 @@ def _judged(record: dict[str, Any], stage: Stage, tally: Tally, trials: int, tri
                 *tally.problems,
                 *(f"{name} at the venue, and in no journal" for name in unknown),
                 *(f"fill {key} is not in the journal" for key in books.missing),
-                *(
-                    f"without a stop for {gap.lasted_s:.3f} s: {gap}"
-                    for gap in gaps
-                    if cover.over_s(gap, tally.dead_us)
-                ),
+                *(f"without a stop for {gap.lasted_s:.3f} s: {gap}" for gap in wrong),
             ][:50]
         ),
         **counts,

@@ -32,7 +32,7 @@ READY_S = 30.0
 # An orderly end may have to sell what is held.
 END_S = 25.0
 CONTROL_S = 20.0
-ENGINE_LOG, VENUE_LOG, RESULT = "engine.log", "venue.log", "result.json"
+ENGINE_LOG, VENUE_LOG, RESULT, RECORD = "engine.log", "venue.log", "result.json", "record.json"
 
 DESK = """
 [desk]
@@ -131,8 +131,9 @@ class Stage:
         (await self._control.delete("/control/faults")).raise_for_status()
 
     async def record(self) -> dict[str, Any]:
-        """Everything that the exchange recorded so far."""
+        """Everything that the exchange recorded so far; it is kept in the folder too."""
         answer = (await self._control.get("/control/record")).raise_for_status()
+        (self.folder / RECORD).write_bytes(answer.content)
         record: dict[str, Any] = msgspec.json.decode(answer.content)
         return record
 

@@ -200,7 +200,7 @@ class _Case:
             *(f"fill {key} is in the journal and not at the venue" for key in self._invented),
             *(f"{client_id} still works at the venue" for client_id in self._working),
             *(f"fill {key} is in the journal twice" for key in sorted(self._double)),
-            *(f"without a stop for {gap.lasted_s:.3f} s: {gap}" for gap in self.gaps if gap.over_s),
+            *(f"without a stop for {gap.lasted_s:.3f} s: {gap}" for gap in self.gaps if gap.wrong_s),
             *(
                 f"sold more than was held: fill {key}"
                 for key in judge.oversold(self._seen.fills, self._terms)

@@ -189,12 +189,23 @@ def test_only_stop_orders_that_sell_are_a_stop() -> None:
     assert len(gaps([resting, buying], [fill(1 * S)])) == 1
 
 
+def test_an_exit_that_took_the_stops_place_and_found_nobody_has_half_a_second_until_the_next_stop() -> None:
+    old = stop("p", 1 * S, 4 * S)
+    exit_ = order("r", 4 * S, change(4 * S, "EXPIRED"), side="SELL")
+    (soon,) = gaps([old, exit_, stop("q", 4 * S + S // 4)], [fill(1 * S)])
+    assert soon.is_exit and not soon.is_first and (soon.over_s, soon.wrong_s) == (0.25, 0)
+    (late,) = gaps([old, exit_, stop("q", 6 * S)], [fill(1 * S)])
+    assert late.wrong_s == 1.5
+    (lost,) = gaps([old, order("r", 3 * S, side="SELL"), stop("q", 4 * S + S // 4)], [fill(1 * S)])
+    assert not lost.is_exit and lost.wrong_s == 0.25, "the stop went by itself"
+
+
 def test_a_desk_answers_for_a_gap_only_while_it_runs() -> None:
     (gap,) = gaps([stop("p", 11 * S)], [fill(1 * S)])
     assert gap.over_s == 7
-    assert cover.over_s(gap, [(2 * S, 8 * S)]) == 1
-    assert cover.over_s(gap, [(2 * S, 10 * S)]) == 0
-    assert cover.over_s(gap, [(12 * S, 20 * S)]) == 7, "it was dead at another time"
+    assert cover.wrong_s(gap, [(2 * S, 8 * S)]) == 1
+    assert cover.wrong_s(gap, [(2 * S, 10 * S)]) == 0
+    assert cover.wrong_s(gap, [(12 * S, 20 * S)]) == 7, "it was dead at another time"
     assert cover.bare_s(gap, [(0, 3 * S), (9 * S, 30 * S)]) == 4
 
 

@@ -149,9 +149,7 @@ def _trading(desk: Desk) -> tuple[Child | Branch, ...]:
     ports = (desk.lease, desk.journal, desk.trade, desk.rest)
 
     def control() -> Actor:
-        return ControlActor(
-            journal=desk.journal, told=(desk.risk, desk.orders, *desk.strategies.values())
-        )
+        return ControlActor(journal=desk.journal, told=(desk.risk, desk.orders, *desk.strategies.values()))
 
     def orders() -> Actor:
         return OrdersActor(
@@ -193,16 +191,17 @@ def _trading(desk: Desk) -> tuple[Child | Branch, ...]:
         Child(desk.portfolio, lambda: _portfolio(desk), ports=ports, start_timeout_s=60.0),
         Child(desk.orders, orders, ports=ports),
         Child(desk.risk, risk, ports=ports),
-        *(
-            Branch(
-                f"trades/{each}",
-                Strategy.ONE_FOR_ONE,
-                (Child(desk.strategies[each], _strategy(desk, each), ports=ports),),
-                budget=STRATEGY_BUDGET,
-                on_give_up=GiveUp.ALONE,
-            )
-            for each in desk.instruments
-        ),
+        *(_trades(desk, each, ports) for each in desk.instruments),
+    )
+
+
+def _trades(desk: Desk, instrument: str, ports: tuple[Address, ...]) -> Branch:
+    return Branch(
+        f"trades/{instrument}",
+        Strategy.ONE_FOR_ONE,
+        (Child(desk.strategies[instrument], _strategy(desk, instrument), ports=ports),),
+        budget=STRATEGY_BUDGET,
+        on_give_up=GiveUp.ALONE,
     )
 
 

@@ -228,6 +228,10 @@ class StreamReport(Message, frozen=True):
     """Refused by the codec: torn, foreign, or with an impossible number."""
     duplicates: int
     last_error: str | None
+    frames_bad_new: int = 0
+    """Of `frames_bad`, those since the report before."""
+    last_refusal: str | None = None
+    """What was wrong with the last of them."""
 
 
 # --- Orders: strategy -> risk -> orders ---------------------------------------------------------------------

@@ -72,6 +72,9 @@ def line_of(event: Message) -> Line | None:
             return Line("INFO", f"reconciled with {event.account} in epoch {event.epoch}: {words}")
         case m.UserStreamDown() | m.StreamDown() | m.BookLost():
             return Line("WARNING", f"{type(event).__name__}: {event.reason}")
+        case m.StreamReport() if event.frames_bad_new:
+            refused = f"{event.frames_bad_new} frames refused ({event.frames_bad} in all)"
+            return Line("WARNING", f"{event.venue}: {refused}, the last: {event.last_refusal}")
         case m.TradingStopped():
             how = "flat" if event.flat else f"holding {event.positions}"
             return Line("INFO", f"trading stopped ({event.reason}), {how}")

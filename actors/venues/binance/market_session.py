@@ -96,7 +96,9 @@ class MarketSession:
         self._report_s = 0.0
         self._connects = self._connects_failed = self._handovers = 0
         self._frames = self._frames_bad = self._duplicates = 0
+        self._frames_bad_told = 0
         self._last_error: str | None = None
+        self._last_refusal: str | None = None
 
     # -- frames -------------------------------------------------------------------------------------------
 
@@ -173,7 +175,7 @@ class MarketSession:
 
     def _on_bad_frame(self, error: CodecError, connection: _Connection, now_s: float) -> None:
         self._frames_bad += 1
-        self._last_error = str(error)
+        self._last_error = self._last_refusal = str(error)
         bad = self._bad
         bad.append(now_s)
         if len(bad) == bad.maxlen and bad[0] > now_s - _BAD_FRAMES_WINDOW_S:
@@ -220,6 +222,7 @@ class MarketSession:
         if now_s < self._report_s:
             return None
         self._report_s = now_s + self._config.report_every_s
+        new, self._frames_bad_told = self._frames_bad - self._frames_bad_told, self._frames_bad
         return StreamReport(
             venue=self._venue,
             connected=self._main is not None,
@@ -230,6 +233,8 @@ class MarketSession:
             frames_bad=self._frames_bad,
             duplicates=self._duplicates,
             last_error=self._last_error,
+            frames_bad_new=new,
+            last_refusal=self._last_refusal,
         )
 
     def _check_proof(self, coming: _Connection, now_s: float) -> None:

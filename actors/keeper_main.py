@@ -15,9 +15,9 @@ from pathlib import Path
 import msgspec
 import trio
 
+from actors.beforehand import asked, looked_at
 from actors.exchange import set_aside
-from actors.played import narrowed, to_stderr
-from actors.settings import Settings, read
+from actors.settings import Settings
 from supervisor.keeper.decide import EXIT_CONFIG, Limits, Phase
 from supervisor.keeper.keeper import Announced, ChildProcess, Keeper
 from supervisor.keeper.lifeline import Lifeline
@@ -48,17 +48,19 @@ def run_kept(
     was given up, 78 where a key was wrong. Raises ConfigError before anything has started."""
     # First of all: what systemd set is not for our children, and the end of who started us is our end.
     notifier, lifeline = Notifier.take(), Lifeline.take()
-    asked = [*overrides, *([f"simulated.recording={recording.resolve()}"] if recording is not None else [])]
-    settings = narrowed(read(config, asked), to_stderr)
+    settings = looked_at(config, overrides, recording)
     state = settings.desk.state_dir
-    state.mkdir(parents=True, exist_ok=True, mode=0o700)
     if settings.simulated is not None:
         set_aside(state)
     (state / RESULT_FILE).unlink(missing_ok=True)
     drawn = view and sys.stdout.isatty()
     log = KeeperLog(state, echo=not drawn)
     keeper = Keeper(
-        children(config, asked, settings, drawn=drawn), state, notifier=notifier, log=log, command=COMMAND
+        children(config, asked(overrides, recording), settings, drawn=drawn),
+        state,
+        notifier=notifier,
+        log=log,
+        command=COMMAND,
     )
     try:
         trio.run(_main, keeper, state, for_s, view, lifeline, restrict_keyboard_interrupt_to_checkpoints=True)

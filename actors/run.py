@@ -15,12 +15,12 @@ from pathlib import Path
 import msgspec
 import trio
 
+from actors.beforehand import asked, looked_at
 from actors.engine import Engine
 from actors.exchange import VENUE_LOG_FILE, at_venue, record_of, set_aside
 from actors.messages import TradingStopped
 from actors.orders.client_ids import PREFIX
-from actors.played import narrowed, to_stderr
-from actors.settings import Settings, read
+from actors.settings import Settings
 from actors.summary import Summary, summarise, words
 from actors.tally import Tally
 from actors.view import show
@@ -46,9 +46,7 @@ def run_desk(
 ) -> int:
     """Run until SIGINT, SIGTERM or `for_s` seconds; the exit code is 1 where the run disagrees with the venue's
     record. Raises ConfigError or SecretError before anything has started, StartFailed or TreeGaveUp after."""
-    asked = [*overrides, *([f"simulated.recording={recording.resolve()}"] if recording is not None else [])]
-    settings = narrowed(read(config, asked), to_stderr)
-    settings.desk.state_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings = looked_at(config, overrides, recording)
     # Started by a program, the desk ends in order when that program ends, however it does.
     lifeline = Lifeline.take()
     drawn = view and sys.stdout.isatty()
@@ -58,7 +56,7 @@ def run_desk(
         log = msgspec.structs.replace(log, file=settings.desk.state_dir / LOG_FILE)
     writing = logs.start(log, terminal=not drawn)
     try:
-        run = Run(config, asked, settings, for_s=for_s, shown=view, lifeline=lifeline)
+        run = Run(config, asked(overrides, recording), settings, for_s=for_s, shown=view, lifeline=lifeline)
         done = trio.run(run.main, restrict_keyboard_interrupt_to_checkpoints=True)
     finally:
         writing.stop()

@@ -146,14 +146,22 @@ class Stage:
 
     def _command(self) -> list[str]:
         # The engine itself and no keeper around it, which would bring back what is killed here.
-        command = [sys.executable, "-m", "actors.engine_process", str(self.folder / "desk.toml")]
-        command += ["--result", str(self.folder / RESULT)]
+        command = [sys.executable, "-m", "actors.engine_process", str(self.config)]
+        return [*command, "--result", str(self.folder / RESULT), *self.sets()]
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "desk.toml"
+
+    def sets(self) -> list[str]:
+        """The `--set` arguments that point a desk at this stage's exchange."""
+        arguments: list[str] = []
         venue = self.settings.venue
         for name in ("rest_url", "stream_url", "ws_api_url", "api_key", "api_secret"):
-            command += ["--set", f"venue.{name}={getattr(venue, name)}"]
+            arguments += ["--set", f"venue.{name}={getattr(venue, name)}"]
         for each in self._overrides:
-            command += ["--set", each]
-        return command
+            arguments += ["--set", each]
+        return arguments
 
 
 @contextlib.asynccontextmanager

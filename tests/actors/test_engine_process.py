@@ -108,9 +108,7 @@ def test_a_key_that_cannot_be_read_ends_it_with_78_and_is_not_tried_again(tmp_pa
 async def trading(folder: Path) -> AsyncIterator[tuple[Stage, subprocess.Popen[str]]]:
     """A kept desk that holds a position under its stop, at an exchange that is not its child."""
     async with staged(folder) as stage:
-        # The stage's own command, with the keeper.
-        _, _, _, _, config, _, *sets = stage._command()
-        with desk(Path(config), *sets) as process:
+        with desk(stage.config, *stage.sets()) as process:
             while not _stops(await stage.record()):  # noqa: ASYNC110
                 await trio.sleep(0.1)
             yield stage, process

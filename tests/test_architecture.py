@@ -24,7 +24,8 @@ SHELLS = {
     "supervisor/lastresort.py",
     # Ports and their blocking halves.
     "supervisor/journal/port.py", "supervisor/journal/store.py", "supervisor/failover/local.py",
-    "supervisor/paging/port.py", "supervisor/paging/channels.py", "supervisor/paging/courier.py", "supervisor/paging/pager.py",
+    "supervisor/paging/port.py", "supervisor/paging/channels.py",
+    "supervisor/paging/courier.py", "supervisor/paging/pager.py",
     "supervisor/paging/outbox.py", "supervisor/paging/outbox_file.py", "supervisor/telemetry/*.py",
     "supervisor/keeper/processes.py", "supervisor/keeper/lifeline.py", "supervisor/keeper/keeper.py",
     "supervisor/keeper/beat.py", "supervisor/keeper/beater.py", "supervisor/keeper/notify.py",
@@ -33,7 +34,8 @@ SHELLS = {
     # What reads the environment: configs and keys.
     "supervisor/config.py", "supervisor/config_build.py", "supervisor/secret.py",
     # Process mains and what they call first.
-    "actors/engine.py", "actors/run.py", "actors/remote.py", "actors/pages.py", "actors/venue_process.py", "actors/view.py",
+    "actors/engine.py", "actors/run.py", "actors/remote.py",
+    "actors/pages.py", "actors/venue_process.py", "actors/view.py",
     "actors/engine_process.py", "actors/keeper_main.py", "actors/exchange.py",
     "actors/bench/*.py", "actors/chaos/*.py",
     # Venues: pumps, files, and the simulated exchange's server.

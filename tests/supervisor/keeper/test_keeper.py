@@ -236,15 +236,25 @@ async def test_systemd_hears_when_all_are_ready_that_it_still_looks_and_when_it_
                     heard.append(systemd.recv(4096))
             return heard
 
+        async def listen() -> None:
+            # As systemd does: a queue that nobody empties holds ten messages, and the notifier waits for nobody.
+            while True:
+                hear()
+                await trio.sleep(0.02)
+
         with trio.fail_after(30):
-            async with trio.open_nursery() as nursery:
-                await nursery.start(lambda task_status: keeper.run(task_status=task_status))
-                assert b"READY=1" in hear()
-                heard.clear()
-                await trio.sleep(1.0)
-                assert 5 <= hear().count(b"WATCHDOG=1") <= 12
-                keeper.stop("the test is over")
-        assert b"STOPPING=1" in hear() and b"STATUS=engine ending" in heard
+            async with trio.open_nursery() as listening:
+                listening.start_soon(listen)
+                async with trio.open_nursery() as nursery:
+                    await nursery.start(lambda task_status: keeper.run(task_status=task_status))
+                    assert b"READY=1" in hear()
+                    heard.clear()
+                    await trio.sleep(1.0)
+                    assert 5 <= hear().count(b"WATCHDOG=1") <= 12
+                    keeper.stop("the test is over")
+                listening.cancel_scope.cancel()
+        assert b"STOPPING=1" in hear()
+        assert any(b"engine" in word and b"ending" in word for word in heard), set(heard)
 
 
 async def test_a_busy_machine_kills_nobody(tmp_path: Path) -> None:

@@ -254,7 +254,6 @@ async def test_systemd_hears_when_all_are_ready_that_it_still_looks_and_when_it_
                     keeper.stop("the test is over")
                 listening.cancel_scope.cancel()
         assert b"STOPPING=1" in hear()
-        assert any(b"engine" in word and b"ending" in word for word in heard), set(heard)
 
 
 async def test_a_busy_machine_kills_nobody(tmp_path: Path) -> None:
